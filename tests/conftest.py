@@ -1,0 +1,38 @@
+"""What all tests share: where the real microscope files are."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real microscope files; its tests are left out with a reason where it is missing."""
+    folder = Path(os.environ.get("SCOPELINE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "formats").is_dir():
+        reason = f"No microscope files in {folder}: set SCOPELINE_TEST_DATA."
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def titan_session(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked folder that the Titan wrote on 2018-11-13. Tests do not write to it."""
+    folder = tmp_path_factory.mktemp("titan")
+    with tarfile.open(shared_data / "session" / "nexuslims-test-data.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "nx-instrument-data" / "Titan_TEM" / "researcher_a" / "project_alpha" / "20181113"
+
+
+@pytest.fixture(scope="session")
+def titan_example_record(titan_session: Path) -> Path:
+    """The record that another system made of the same session."""
+    return titan_session.parents[4] / "example_record.xml"

@@ -1,0 +1,101 @@
+"""Settings: where they come from, and what a bad one says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scopeline.settings import BadSetting, Settings, default_data_folder, load_settings, processors, settings_table
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("SCOPELINE_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_serve_this_machine_only() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.site_port) == ("127.0.0.1", 8080, 8081)
+    assert settings.anonymous is False
+    assert settings.data_dir == default_data_folder()
+    assert settings.readers == processors() >= 1
+    assert settings.settle_after == timedelta(hours=2)
+
+
+def test_given_settings_come_before_the_environments_and_those_before_the_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCOPELINE_PORT", "9001")
+    monkeypatch.setenv("SCOPELINE_HOST", "::1")
+    settings = load_settings(port=9002, host=None, data_dir=Path("here"))
+    assert (settings.port, settings.host, settings.data_dir) == (9002, "::1", Path("here"))
+
+
+def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPELINE_SITE_API_TOKEN", "of the web site")
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "70000"),
+        ("port", "eighty"),
+        ("site_port", "-1"),
+        ("anonymous", "perhaps"),
+        ("max_file_size", "0"),
+        ("upload_chunk", "300000"),
+        ("upload_chunk", "1024"),
+        ("settle_seconds", "-1"),
+        ("readers", "0"),
+        ("reader_memory", "1"),
+        ("reader_seconds", "0"),
+        ("attempts", "0"),
+    ],
+)
+def test_bad_setting_is_told_with_its_name_value_and_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"SCOPELINE_{name.upper()}", value)
+    with pytest.raises(BadSetting) as raised:
+        load_settings()
+    words = str(raised.value)
+    assert raised.value.code == "bad_setting"
+    assert words.startswith(f"Setting {name} (SCOPELINE_{name.upper()}) has the value {value!r}: ")
+    assert len(words) > len(f"Setting {name} (SCOPELINE_{name.upper()}) has the value {value!r}: .")
+
+
+def test_bad_given_setting_is_told_alike() -> None:
+    with pytest.raises(BadSetting, match=r"Setting attempts \(SCOPELINE_ATTEMPTS\) has the value 101"):
+        load_settings(attempts=101)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    undescribed: list[Any] = [name for name, field in Settings.model_fields.items() if not field.description]
+    assert undescribed == []
+
+
+def test_settings_are_not_read_when_the_module_is_imported() -> None:
+    code = "import scopeline.settings"
+    environment = {**os.environ, "SCOPELINE_PORT": "nonsense"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_name_that_is_no_setting_is_refused_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPELINE_MAX_FILESIZE", "5")
+    with pytest.raises(BadSetting, match="Did you mean SCOPELINE_MAX_FILE_SIZE"):
+        load_settings()
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8").endswith("\n\n" + settings_table())
