@@ -1,0 +1,1 @@
+"""What the ports stand on, one folder per edition."""

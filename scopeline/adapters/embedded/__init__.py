@@ -1,0 +1,1 @@
+"""The local edition: a folder of files and one SQLite database."""
