@@ -1,0 +1,1 @@
+"""The subcommands of `scopeline`: one module each."""
