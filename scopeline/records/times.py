@@ -1,0 +1,67 @@
+"""Which moment orders a dataset: its own, or its file's where its own lies outside the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scopeline.domain.files import Dataset, File
+from scopeline.domain.sessions import Session
+
+# Clocks of instrument PCs are wrong by minutes, and people press START late. A wrong time zone is at least 30 minutes,
+# nearly always an hour, and must show.
+TOLERANCE = timedelta(minutes=29)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """When a session was, by the server's clock; no end: it still runs.
+
+    `missed`: most files are of another time, as when files of an earlier day are brought in. Their own times then say
+    more than the moment at which a logger saw them.
+    """
+
+    start: datetime
+    end: datetime | None
+    missed: bool = False
+
+    @classmethod
+    def of(cls, session: Session) -> Bounds:
+        """The session's START and END."""
+        return cls(session.start.moment, session.end.moment if session.end else None)
+
+    def contain(self, moment: datetime) -> bool:
+        """Whether the moment lies in the session, give or take the tolerance."""
+        return self.start - TOLERANCE <= moment and (self.end is None or moment <= self.end + TOLERANCE)
+
+
+def ordering_time(file: File, dataset: Dataset | None, bounds: Bounds) -> datetime | None:
+    """The moment that orders a dataset, or a file without one.
+
+    That is when it was acquired; where this is not known or outside the session, the file's own time, or else when the
+    logger first saw the file; the first of them that lies in the session, or the first that there is. Where most files
+    miss the session, the file's own time is taken as it is.
+    """
+    own = dataset.acquired.value if dataset and dataset.acquired else None
+    if own is not None and bounds.contain(own):
+        return own
+    others = [moment for moment in (file.mtime, file.first_seen) if moment is not None]
+    inside = [moment for moment in others if bounds.contain(moment)] if not bounds.missed else []
+    return next(iter([*inside, *others]), own)
+
+
+def is_outside(dataset: Dataset, bounds: Bounds) -> bool:
+    """Whether the original metadata give a time that does not lie in the session."""
+    acquired = dataset.acquired
+    return acquired is not None and acquired.source != "file" and not bounds.contain(acquired.value)
+
+
+def mostly_outside(files: Iterable[File], bounds: Bounds) -> tuple[int, int]:
+    """How many files have a time outside the session, and how many have a time of their own at all."""
+    outside = known = 0
+    for file in files:
+        own = [dataset for dataset in file.datasets if dataset.acquired and dataset.acquired.source != "file"]
+        known += bool(own)
+        outside += any(is_outside(dataset, bounds) for dataset in own)
+    return outside, known
