@@ -1,0 +1,34 @@
+"""Which service handles which event: the one table that every edition's deliveries use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from scopeline.domain.events import Event, Topic
+from scopeline.services import build, ingest, publish
+from scopeline.services.backend import Backend
+
+Handler = Callable[[Event], None]
+
+
+def handlers(backend: Backend, reader: ingest.FileReader, site: publish.RecordSite | None) -> Mapping[Topic, Handler]:
+    """The handlers of an edition; without a web site, records stay in the catalog."""
+    return {
+        Topic.OBJECT_FINALIZED: partial(ingest.object_finalized, backend, reader),
+        Topic.OBJECT_DELETED: partial(ingest.object_deleted, backend),
+        Topic.OBJECT_CHANGED: partial(ingest.object_changed, backend, reader),
+        Topic.SESSION_ENDED: partial(build.build_session, backend),
+        Topic.SESSION_CHANGED: partial(build.build_session, backend),
+        Topic.RECORD_BUILT: partial(publish.publish_record, backend, site) if site else _keep,
+    }
+
+
+def gave_up(backend: Backend, event: Event, code: str, reason: str) -> None:
+    """What follows when a delivery is parked: a file that is not read says why, and its session need not wait."""
+    if event.type in (Topic.OBJECT_FINALIZED, Topic.OBJECT_CHANGED):
+        ingest.object_gave_up(backend, event, reason)
+
+
+def _keep(event: Event) -> None:
+    """Without a web site there is nothing to do: the record stands in the catalog."""

@@ -1,0 +1,310 @@
+"""From a stored version of a file to its metadata and previews in the catalog."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from scopeline.domain.errors import InvalidInput
+from scopeline.domain.events import Event, StoredObject, Topic
+from scopeline.domain.files import Extraction, File, FileStatus, FileVersion
+from scopeline.domain.instruments import Instrument
+from scopeline.domain.names import file_id
+from scopeline.domain.sessions import Session
+from scopeline.formats import registry
+from scopeline.formats.results import Extracted, ExtractRequest
+from scopeline.ports import MissingObject, ObjectRef
+from scopeline.services.backend import Backend
+from scopeline.services.changes import change
+from scopeline.services.companions import companions_of_object, leaders_of_object
+from scopeline.services.derived import store_result
+from scopeline.services.files import get_or_create_file, get_version, refresh_file, upsert_version
+from scopeline.services.membership import publish_changed
+
+log = logging.getLogger(__name__)
+
+
+# Stands for the inputs' hash in a result that was given up: no inputs have it, so that a replay reads again.
+GIVEN_UP = "given-up"
+
+
+class FileReader(Protocol):
+    """Reads one file apart from the service, so that a crash or hang becomes an answer."""
+
+    def extract(self, request: ExtractRequest) -> Extracted:
+        """The answer for one file; it never raises for what a file contains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that an extraction depends on (design section 5, "Idempotency")."""
+
+    generation: int
+    companions: tuple[StoredObject, ...]
+    leaders: tuple[str, ...]
+    reader_versions: str
+    instrument_revision: int
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal characters; the same inputs have the same."""
+        text = json.dumps(
+            [
+                self.generation,
+                sorted((c.name, c.generation) for c in self.companions),
+                sorted(self.leaders),
+                self.reader_versions,
+                self.instrument_revision,
+            ]
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def object_finalized(backend: Backend, reader: FileReader, event: Event) -> None:
+    """Handle `object.finalized`: read the new version, and again the files that are read together with it."""
+    stored = _raw_object(backend, event)
+    file = get_or_create_file(backend, stored).document
+    version = upsert_version(backend, file, stored).document
+    log.info("Stored %s: %s, %d bytes.", _words(file), file.path, stored.size)
+    if backend.raw.stat(stored.name, stored.generation) is None:
+        _mark_deleted(backend, version)
+    else:
+        _extract(backend, reader, file, version)
+    _finish(backend, file)
+
+
+def object_deleted(backend: Backend, event: Event) -> None:
+    """Handle `object.deleted`: the version is gone, whichever event came first."""
+    stored = _raw_object(backend, event)
+    file = get_or_create_file(backend, stored).document
+    _mark_deleted(backend, upsert_version(backend, file, stored).document)
+    _finish(backend, file)
+
+
+def object_changed(backend: Backend, reader: FileReader, event: Event) -> None:
+    """Handle `object.changed`: read what is current again where something that it is read with changed."""
+    name = _changed_object(backend, event)
+    stored = backend.raw.stat(name)
+    if stored is not None:
+        file = get_or_create_file(backend, stored).document
+        _extract(backend, reader, file, upsert_version(backend, file, stored).document)
+    key = file_id(backend.raw.bucket, name)
+    if stored is None and backend.catalog.get(File, f"files/{key}") is None:
+        return
+    file = refresh_file(backend, key)
+    if file.generation is not None and (stored is None or file.generation != stored.generation):
+        # The newest version was deleted or rejected, and an earlier one is the file's again.
+        version = get_version(backend, key, file.generation)
+        if version is not None:
+            _extract(backend, reader, file, version)
+            refresh_file(backend, key)
+    _tell_session(backend, file)
+
+
+def object_gave_up(backend: Backend, event: Event, reason: str) -> None:
+    """`object.finalized` or `object.changed` is parked: a version without a result gets the reason for one.
+
+    Its file is `failed` then, and its session's record does not wait for it. A replay reads the version again. Raises
+    InvalidInput (`bad_event`, `foreign_bucket`).
+    """
+    if event.type is Topic.OBJECT_FINALIZED:
+        stored: StoredObject | None = _raw_object(backend, event)
+    else:
+        stored = backend.raw.stat(_changed_object(backend, event))
+    if stored is None:
+        # Deleted meanwhile: its own event tells.
+        return
+    file = get_or_create_file(backend, stored).document
+    version = upsert_version(backend, file, stored).document
+
+    def give_up(current: FileVersion) -> bool:
+        if current.extraction is not None:
+            return False
+        current.extraction = Extraction(
+            inputs=GIVEN_UP,
+            status=FileStatus.FAILED,
+            reason=f"It could not be processed: {reason}",
+            extracted_at=backend.clock(),
+        )
+        return True
+
+    change(backend.catalog, FileVersion, version.key, give_up)
+    refresh_file(backend, file.id)
+    _tell_session(backend, file)
+
+
+def _raw_object(backend: Backend, event: Event) -> StoredObject:
+    """The version that an object event is about. Raises InvalidInput (`bad_event`, `foreign_bucket`)."""
+    try:
+        stored = StoredObject.model_validate(event.data)
+    except ValidationError as error:
+        raise _bad_event(event, str(error.errors(include_url=False)[0]["loc"])) from None
+    _check_bucket(backend, event, stored.bucket)
+    return stored
+
+
+def _changed_object(backend: Backend, event: Event) -> str:
+    """The object that `object.changed` is about. Raises InvalidInput (`bad_event`, `foreign_bucket`)."""
+    name = event.data.get("object")
+    if not isinstance(name, str):
+        raise _bad_event(event, "object")
+    _check_bucket(backend, event, event.data.get("bucket"))
+    return name
+
+
+def _bad_event(event: Event, field: str) -> InvalidInput:
+    return InvalidInput(
+        f"Event {event.type} of {event.key} lacks a usable {field}. Expected data as in docs/adr/0001.",
+        code="bad_event",
+    )
+
+
+def _check_bucket(backend: Backend, event: Event, bucket: object) -> None:
+    if bucket != backend.raw.bucket:
+        raise InvalidInput(
+            f"Event {event.type} names the bucket {bucket!r}; expected {backend.raw.bucket!r}. "
+            "Check which bucket sends its events here.",
+            code="foreign_bucket",
+        )
+
+
+def _mark_deleted(backend: Backend, version: FileVersion) -> None:
+    def edit(current: FileVersion) -> bool:
+        if current.deleted:
+            return False
+        current.deleted = True
+        return True
+
+    change(backend.catalog, FileVersion, version.key, edit)
+
+
+def _finish(backend: Backend, file: File) -> None:
+    """What follows from a changed version: the file's state, the files read together with it, the session."""
+    refresh_file(backend, file.id)
+    for name in (
+        *leaders_of_object(backend.raw, file.object),
+        *(c.name for c in companions_of_object(backend.raw, file.object)),
+    ):
+        backend.events.publish(
+            Event(
+                type=Topic.OBJECT_CHANGED,
+                key=file_id(backend.raw.bucket, name),
+                at=backend.clock(),
+                data={"bucket": backend.raw.bucket, "object": name},
+            )
+        )
+    _tell_session(backend, file)
+
+
+def _tell_session(backend: Backend, file: File) -> None:
+    stored = backend.catalog.get(File, file.key)
+    session_id = stored.document.session if stored else None
+    session = backend.catalog.get(Session, f"sessions/{session_id}") if session_id else None
+    if session is not None:
+        publish_changed(backend, session.document)
+
+
+# --------------------------------------------------------------------------------------------------- extraction
+
+
+def _extract(backend: Backend, reader: FileReader, file: File, version: FileVersion) -> None:
+    """Read one version and store the result in its document, unless the same inputs were read before."""
+    instrument = _instrument(backend, file)
+    inputs = _inputs(backend, file, version, instrument)
+    before = _inputs_read(version)
+    if before == inputs.hash:
+        return
+    began = time.monotonic()
+    if inputs.leaders:
+        extraction = _companion_result(backend, inputs)
+    else:
+        try:
+            extraction = _read(backend, reader, file, version, inputs, instrument)
+        except MissingObject:
+            read = [(file.object, version.generation), *((c.name, c.generation) for c in inputs.companions)]
+            if all(backend.raw.stat(name, generation) for name, generation in read):
+                # The store knows the versions, and their bytes are lost: no event will tell.
+                raise
+            # Deleted between the look and the read: its own event tells.
+            return
+
+    def put(current: FileVersion) -> bool:
+        there = _inputs_read(current)
+        if there == inputs.hash:
+            return False
+        if there != before and _inputs(backend, file, current, _instrument(backend, file)).hash != inputs.hash:
+            # Another delivery read it meanwhile, and this result is the older one.
+            return False
+        current.extraction = extraction
+        return True
+
+    change(backend.catalog, FileVersion, version.key, put)
+    reason = " ".join(["", *(extraction.reason or "").split()])
+    seconds = time.monotonic() - began
+    log.info("Read %s: %s, %s in %.2f s.%s", _words(file), file.path, extraction.status, seconds, reason)
+
+
+def _words(file: File) -> str:
+    return f"file {file.id} of session {file.session}" if file.session else f"file {file.id} of no session"
+
+
+def _instrument(backend: Backend, file: File) -> Instrument:
+    found = backend.catalog.get(Instrument, f"instruments/{file.instrument}")
+    return found.document if found else Instrument(id=file.instrument, name=file.instrument)
+
+
+def _inputs(backend: Backend, file: File, version: FileVersion, instrument: Instrument) -> Inputs:
+    """What reading the version depends on now."""
+    return Inputs(
+        version.generation,
+        companions_of_object(backend.raw, file.object),
+        leaders_of_object(backend.raw, file.object),
+        registry.versions_text(file.name),
+        instrument.revision,
+    )
+
+
+def _inputs_read(version: FileVersion) -> str | None:
+    return version.extraction.inputs if version.extraction else None
+
+
+def _companion_result(backend: Backend, inputs: Inputs) -> Extraction:
+    """A companion is no dataset of its own: the files that it belongs to are read with it."""
+    return Extraction(
+        inputs=inputs.hash,
+        status=FileStatus.EXTRACTED,
+        companion_of=inputs.leaders[0].rpartition("/")[2],
+        extracted_at=backend.clock(),
+    )
+
+
+def _read(
+    backend: Backend, reader: FileReader, file: File, version: FileVersion, inputs: Inputs, instrument: Instrument
+) -> Extraction:
+    refs = [ObjectRef(file.object, version.generation, file.name)]
+    refs += [ObjectRef(c.name, c.generation, c.name.rpartition("/")[2]) for c in inputs.companions]
+    with (
+        backend.raw.local_folder(refs) as folder,
+        # Beside the store's folder: what a process that is killed leaves, the store's recovery finds.
+        tempfile.TemporaryDirectory(prefix="preview-", dir=folder.parent) as drawn,
+    ):
+        request = ExtractRequest(
+            folder=folder,
+            file_name=file.name,
+            zone=instrument.zone,
+            day_first=instrument.day_first,
+            mtime=version.mtime or version.stored_at,
+            overrides=instrument.overrides,
+            preview_dir=Path(drawn),
+        )
+        extracted = reader.extract(request)
+        companions = {c.name: c.generation for c in inputs.companions}
+        return store_result(backend, version, inputs.hash, companions, extracted, Path(drawn))

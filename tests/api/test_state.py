@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+from scopeline.domain.errors import ScopelineError
+from scopeline.domain.events import Event, Topic
+from scopeline.domain.instruments import Client
+from scopeline.services.ignore import DEFAULT_IGNORE
+
+
+def test_a_client_learns_who_it_is_and_what_to_leave_out(lab: Any) -> None:
+    me = lab.call("GET", "/v1/me").get_json()
+    assert me["token"]["kind"] == "client"
+    assert me["client"] == {
+        "id": "titan-pc",
+        "instruments": ["titan"],
+        "roots": {"data": {"instrument": "titan", "detector": None}},
+    }
+    assert me["instruments"] == [{"id": "titan", "name": "Titan", "zone": "Europe/Berlin"}]
+    assert me["ignore"] == list(DEFAULT_IGNORE)
+    assert me["server_time"] == lab.moment()
+    assert lab.call("GET", "/v1/me", token="jeol-pc").get_json()["ignore"] == ["*.bak"]
+    assert lab.call("GET", "/v1/me", token="site").get_json()["client"] is None
+
+
+def test_a_heartbeat_is_written_down_with_the_clocks_difference(lab: Any) -> None:
+    body = {
+        "at": lab.moment(minutes=5),
+        "version": "0.1.0",
+        "roots": {"data": "D:\\Data"},
+        "queue": {"waiting": 3, "bytes": 10, "oldest": lab.moment(hours=1)},
+        "refused": [{"path": "bad\udc80name", "code": "invalid_path"}],
+    }
+    answer = lab.call("POST", "/v1/heartbeat", body)
+    assert answer.get_json()["server_time"] == lab.moment()
+    client = lab.backend.catalog.get(Client, "clients/titan-pc").document
+    assert (client.last_heartbeat, client.clock_offset, client.version) == (lab.clock.now, 300.0, "0.1.0")
+    assert client.queue["waiting"] == 3
+    assert client.queue["refused"] == [{"path": "bad?name", "code": "invalid_path"}]
+
+
+def test_failures_are_listed_oldest_first_page_by_page(lab: Any) -> None:
+    events = lab.backend.events
+    for n in range(3):
+        lab.clock.forward(minutes=1)
+        events.publish(Event(type=Topic.OBJECT_CHANGED, key=f"file{n}", at=lab.clock.now))
+        events.fail(events.claim([Topic.OBJECT_CHANGED]), ScopelineError("It cannot be read.", code="broken"))
+    found, cursor = [], ""
+    while cursor is not None:
+        page = lab.call("GET", f"/v1/failures?limit=2{cursor and '&cursor=' + cursor}", token="admin").get_json()
+        found += page["failures"]
+        cursor = page["cursor"]
+    assert [(f["subject"], f["code"], f["reason"]) for f in found] == [
+        (f"file{n}", "broken", "It cannot be read.") for n in range(3)
+    ]
+    bad = lab.call("GET", "/v1/failures?cursor=nonsense", token="admin")
+    assert (bad.status_code, bad.get_json()["code"]) == (422, "invalid_cursor")
+
+
+def test_the_site_learns_of_all_instruments_and_a_client_of_its_own(lab: Any) -> None:
+    def known_to(token: str) -> list[str]:
+        return [each["id"] for each in lab.call("GET", "/v1/me", token=token).get_json()["instruments"]]
+
+    assert known_to("site") == known_to("admin") == ["jeol", "titan"]
+    assert known_to("titan-pc") == ["titan"]
+    assert known_to("hub") == []
