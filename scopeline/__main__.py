@@ -1,0 +1,5 @@
+"""`python -m scopeline` is the `scopeline` command."""
+
+from scopeline.cli import main
+
+main()
