@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from scopeline.local import emulators as local
+from scopeline.local.storage_emulator import EmulatorsMissing
+
+# Their assertions say what was compared, as those of tests do (pyproject.toml tells where they are).
+pytest.register_assert_rewrite(
+    "catalog_contract",
+    "events_contract",
+    "object_store_contract",
+    "google_deliveries",
+    "running",
+    "laboratory",
+    "fault_cases",
+    "traces_of_secrets",
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -36,3 +53,25 @@ def titan_session(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 def titan_example_record(titan_session: Path) -> Path:
     """The record that another system made of the same session."""
     return titan_session.parents[4] / "example_record.xml"
+
+
+@pytest.fixture(scope="session")
+def emulators() -> Iterator[local.Emulators]:
+    """The emulators of Google Cloud, which the environment names to Google's clients, too.
+
+    Those of the environment (scripts/test starts one set for all its processes), else a set for this process. They
+    are shared: a test takes its own random names of projects and buckets, and starts its own set to break one.
+    """
+    if running := local.running_emulators():
+        yield running
+        return
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as ending:
+        try:
+            started = ending.enter_context(local.emulators())
+        except EmulatorsMissing as missing:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(missing))
+        for name, value in started.environment().items():
+            patch.setenv(name, value)
+        yield started

@@ -30,14 +30,19 @@ def end_child(child: subprocess.Popen[Any], seconds: float) -> int:
         return child.wait()
 
 
-def main() -> None:
-    """Bind this process to its parent, then become the given command."""
-    parent, *command = sys.argv[1:]
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when `parent` ends; ends at once where that has ended already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # The parent may have ended before the wish was made.
-    if os.getppid() != int(parent):
-        sys.exit(1)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    """Bind this process to its parent, then become the given command."""
+    parent, *command = sys.argv[1:]
+    end_with(int(parent))
     os.execvp(command[0], command)
 
 

@@ -1,0 +1,111 @@
+"""The Cloud Storage emulator's program: the given one, or one built from the checkout's `tests/gcs_emulator`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scopeline.domain.errors import ScopelineError
+
+VARIABLE = "SCOPELINE_GCS_EMULATOR"
+SOURCES = Path(__file__).resolve().parent.parent.parent / "tests" / "gcs_emulator"
+# A first build downloads and compiles some 60 modules.
+BUILD_SECONDS = 900
+
+
+class EmulatorsMissing(ScopelineError):
+    """A program that the emulators need is not on this machine."""
+
+    code = "emulators_missing"
+
+
+class EmulatorFailed(ScopelineError):
+    """An emulator cannot be built or does not start."""
+
+    code = "emulator_failed"
+
+
+def storage_binary() -> Path:
+    """The program, from SCOPELINE_GCS_EMULATOR or built once for each state of its sources.
+
+    Raises EmulatorsMissing with what is missing, and EmulatorFailed with what the compiler said.
+    """
+    if named := os.environ.get(VARIABLE):
+        if not os.access(named, os.X_OK):
+            raise EmulatorsMissing(f"{VARIABLE} is {named!r}, which is not a program. Unset it to build one.")
+        return Path(named)
+    return build(SOURCES, _cache_folder())
+
+
+def build(sources: Path, cache: Path) -> Path:
+    """The program built from `sources`, kept in `cache` under the hash of the sources.
+
+    Processes that ask at the same time wait for the one that builds.
+    """
+    files = sorted(path for pattern in ("*.go", "go.*") for path in sources.glob(pattern))
+    if not files:
+        raise EmulatorsMissing(
+            f"There is no source of the Cloud Storage emulator in {sources}; it is part of a checkout of Scopeline, not"
+            f" of what is installed. Set {VARIABLE} to a built one."
+        )
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    binary = cache / f"gcs-emulator-{digest.hexdigest()[:16]}"
+    if not binary.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / "lock"):
+            if not binary.is_file():
+                _compile(sources, binary)
+    return binary
+
+
+def _compile(sources: Path, binary: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise EmulatorsMissing(
+            "There is no go on the PATH, with which the Cloud Storage emulator is built. Install Go 1.25 or later"
+            f" (https://go.dev/dl/), or set {VARIABLE} to a built one."
+        )
+    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
+        made = Path(folder) / binary.name
+        try:
+            done = subprocess.run(
+                [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(made), "."],
+                cwd=sources,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise EmulatorFailed(
+                f"Building the Cloud Storage emulator took more than {BUILD_SECONDS} s. Is the Go module proxy slow?"
+            ) from None
+        if done.returncode != 0:
+            raise EmulatorFailed(
+                f"The Cloud Storage emulator in {sources} cannot be built: {done.stderr.strip()[-2000:]}"
+            )
+        made.replace(binary)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _cache_folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("scopeline", appauthor=False))
