@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from scopeline.adapters.embedded.catalog import EmbeddedCatalog
 from scopeline.adapters.embedded.database import Database
@@ -15,7 +17,11 @@ from scopeline.formats.pool import ReaderPool
 from scopeline.formats.worker import Limits
 from scopeline.ports import Bucket
 from scopeline.services.backend import Backend, system_clock
-from scopeline.settings import Settings
+from scopeline.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from scopeline.adapters.gcp.clients import Clients
+    from scopeline.adapters.gcp.events import GoogleEvents
 
 # Where the local edition's server mounts its upload endpoint.
 UPLOADS = "/upload"
@@ -32,14 +38,24 @@ class Embedded:
     derived: EmbeddedObjectStore
 
 
+@dataclass(frozen=True, slots=True)
+class Google:
+    """The Google Cloud edition's parts: the bundle for services, and what its functions drive themselves."""
+
+    backend: Backend
+    clients: Clients
+    events: GoogleEvents
+
+
 @contextmanager
 def embedded(
     settings: Settings, *, clock: Callable[[], datetime] = system_clock, exclusive: bool = True
 ) -> Iterator[Embedded]:
     """The embedded edition in `settings.data_dir`, for as long as the context lasts.
 
-    Upload URLs are relative to the API's address, whatever a logger calls it. With `exclusive` false, only the catalog
-    may be used, and a running service may hold the folder at the same time. Raises DataFolderInUse and Unavailable.
+    Upload URLs are relative to the API's address, whatever a logger calls it. With `exclusive` false, a running
+    service may hold the folder at the same time: the catalog may be used, objects looked at, events published and
+    replayed, and nothing else. Raises DataFolderInUse and Unavailable.
     """
     database = Database(settings.data_dir, clock=clock, exclusive=exclusive)
     try:
@@ -52,6 +68,60 @@ def embedded(
         yield Embedded(backend, database, events, raw, derived)
     finally:
         database.close()
+
+
+@contextmanager
+def google(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> Iterator[Google]:
+    """The Google Cloud edition that the settings name, or its emulators. Raises BadSetting."""
+    # Told at each import, years before it happens.
+    warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
+    from scopeline.adapters.gcp.catalog import GoogleCatalog
+    from scopeline.adapters.gcp.clients import make_clients
+    from scopeline.adapters.gcp.events import GoogleEvents
+    from scopeline.adapters.gcp.object_store import GoogleObjectStore
+    from scopeline.adapters.gcp.signing import make_signer
+
+    for name in ("project", "raw_bucket", "derived_bucket"):
+        if not getattr(settings, name):
+            raise BadSetting(f"Setting {name} (SCOPELINE_{name.upper()}) is empty. The edition gcp needs it.")
+    clients = make_clients(settings.project, settings.database)
+    try:
+        signer = make_signer(settings.service_account)
+        raw, derived = (
+            GoogleObjectStore(clients.storage, bucket, sign=signer, copied_bytes=settings.copied_bytes, mount=mount)
+            for bucket, mount in ((settings.raw_bucket, settings.raw_mount), (settings.derived_bucket, None))
+        )
+        events = GoogleEvents(
+            clients.publisher,
+            clients.subscriber,
+            clients.firestore,
+            project=settings.project,
+            prefix=settings.topics,
+            attempts=settings.attempts,
+            clock=clock,
+        )
+        backend = Backend(
+            raw=raw,
+            derived=derived,
+            catalog=GoogleCatalog(clients.firestore),
+            events=events,
+            settings=settings,
+            clock=clock,
+        )
+        yield Google(backend, clients, events)
+    finally:
+        clients.close()
+
+
+@contextmanager
+def backend_beside(settings: Settings) -> Iterator[Backend]:
+    """The edition that the settings name, for a command beside its running service."""
+    if settings.edition == "gcp":
+        with google(settings) as edition:
+            yield edition.backend
+    else:
+        with embedded(settings, exclusive=False) as local:
+            yield local.backend
 
 
 def reader_pool(settings: Settings) -> ReaderPool:

@@ -1,19 +1,15 @@
-"""What the local edition says while it runs."""
+"""In which form a process of the back end says what it does."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import time
+from scopeline.logs import log_as_json, log_as_text
+from scopeline.settings import Settings
 
 
-def log_to_terminal(level: int = logging.INFO) -> None:
-    """Send the log of this process to standard error, a line each, in UTC."""
-    handler = logging.StreamHandler(sys.stderr)
-    form = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    form.converter = time.gmtime
-    handler.setFormatter(form)
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
-    root.handlers = [handler]
-    logging.getLogger("scopeline").setLevel(level)
+def start_log(settings: Settings) -> None:
+    """Send the log of this process to standard error in the form that the settings name, or the edition's own."""
+    form = settings.log_format or ("json" if settings.edition == "gcp" else "text")
+    if form == "json":
+        log_as_json(settings.project)
+    else:
+        log_as_text()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
+
+log = logging.getLogger(__name__)
 
 CODES = {400: "bad_request", 413: "body_too_large", 431: "headers_too_large", 501: "not_supported"}
 
@@ -24,6 +27,8 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
             "code": CODES.get(error.code, "internal_error"),
         }
         body = json.dumps(problem).encode()
+        # Nothing of the request is told: what is no HTTP may be anything.
+        log.info("Refused a request before it was read: %d %s.", error.code, problem["code"])
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/problem+json"))
         self.set_close_on_finish()

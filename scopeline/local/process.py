@@ -7,7 +7,8 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
@@ -19,12 +20,13 @@ from scopeline.bootstrap import UPLOADS, Embedded, embedded, reader_pool
 from scopeline.domain.errors import ScopelineError
 from scopeline.domain.events import Topic
 from scopeline.domain.instruments import Token, TokenKind
-from scopeline.handlers import Handler, gave_up, handlers
+from scopeline.handlers import WITH_SITE, Handler, gave_up, handlers
 from scopeline.local.site_process import SiteOptions, SiteProcess, address
 from scopeline.ports import TOKENS, find_all
 from scopeline.services.access import make_token, revoke_token
 from scopeline.services.backend import Backend
-from scopeline.services.replay import REPLAY_EVERY, replay_transient
+from scopeline.services.replay import replay_transient
+from scopeline.services.sweep import sweep
 from scopeline.settings import Settings
 
 log = logging.getLogger("scopeline.local")
@@ -34,6 +36,9 @@ API_THREADS = 16
 LARGEST_CHUNKS = 4
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
+SWEEP_SECONDS = 60.0
+# The stores are shared with those who send: a sweep that has much to do goes on at the next time.
+SWEEP_BUDGET = timedelta(seconds=20)
 # What the token of the site's process is known by.
 SITE_TOKEN = "local web site"  # noqa: S105
 
@@ -46,10 +51,11 @@ class PortInUse(ScopelineError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the running edition answers."""
+    """Where the running edition answers, and the environment in which other commands find its stores."""
 
     api: str
     site: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -75,7 +81,7 @@ def _start(stack: ExitStack, settings: Settings) -> Addresses:
     reader = stack.enter_context(reader_pool(settings))
     listening = _listen(settings.host, settings.port)
     stack.callback(listening.close)
-    site_port = _free_port(settings.host, settings.site_port)
+    site_port = free_port(settings.host, settings.site_port)
     local_api = address(settings.host, listening.getsockname()[1])
     settings = settings.model_copy(
         update={
@@ -86,9 +92,9 @@ def _start(stack: ExitStack, settings: Settings) -> Addresses:
     edition = stack.enter_context(embedded(settings))
     recover([edition.raw, edition.derived])
     _serve_api(stack, edition, listening)
-    site = _site_process(stack, edition, local_api, site_port)
+    site = site_beside(stack, edition.backend, local_api, site_port)
     work = handlers(edition.backend, reader, None)
-    early: dict[Topic, Handler] = {topic: handler for topic, handler in work.items() if topic is not Topic.RECORD_BUILT}
+    early: dict[Topic, Handler] = {topic: handler for topic, handler in work.items() if topic not in WITH_SITE}
     deliver(stack, edition, early, reader)
     # Files are taken while the site starts; records wait for it.
     site.initialise()
@@ -96,8 +102,8 @@ def _start(stack: ExitStack, settings: Settings) -> Addresses:
     site.start()
     publisher = CdcsSite(site.options.local_url, site.publisher_token())
     work = handlers(edition.backend, reader, publisher)
-    deliver(stack, edition, {Topic.RECORD_BUILT: work[Topic.RECORD_BUILT]}, reader)
-    replay_now_and_then(stack, edition.backend, REPLAY_EVERY.total_seconds())
+    deliver(stack, edition, {topic: work[topic] for topic in WITH_SITE}, reader)
+    sweep_now_and_then(stack, edition.backend, SWEEP_SECONDS)
     return Addresses(api=str(settings.public_url), site=str(settings.site_url))
 
 
@@ -117,7 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _free_port(host: str, wanted: int) -> int:
+def free_port(host: str, wanted: int) -> int:
     """`wanted`, or with 0 any port that is free now. Raises PortInUse."""
     with _listen(host, wanted) as probe:
         return int(probe.getsockname()[1])
@@ -161,9 +167,9 @@ def _serve_api(stack: ExitStack, edition: Embedded, listening: socket.socket) ->
     stack.callback(stop)
 
 
-def _site_process(stack: ExitStack, edition: Embedded, api_url: str, port: int) -> SiteProcess:
+def site_beside(stack: ExitStack, backend: Backend, api_url: str, port: int) -> SiteProcess:
     """The web site's process, with a token of its own for this run."""
-    settings, backend = edition.backend.settings, edition.backend
+    settings = backend.settings
     _revoke_forgotten(backend)
     token, text = make_token(backend, TokenKind.SITE, SITE_TOKEN)
     stack.callback(_revoke, backend, token.id)
@@ -221,24 +227,28 @@ def deliver(stack: ExitStack, edition: Embedded, work: Mapping[Topic, Handler], 
     stack.callback(stop)
 
 
-def replay_now_and_then(stack: ExitStack, backend: Backend, every: float) -> None:
-    """Try again what gave up for a transient reason, now and each `every` seconds, until the stack unwinds."""
+def sweep_now_and_then(stack: ExitStack, backend: Backend, every: float) -> None:
+    """Do the regular work now and each `every` seconds, until the stack unwinds.
+
+    At a start, what gave up for a transient reason is tried again at once: its reason may be why it was stopped.
+    """
     stopping = threading.Event()
 
     def work() -> None:
+        at_start = True
         while not stopping.is_set():
             try:
-                count = replay_transient(backend)
+                if at_start:
+                    replay_transient(backend)
+                    at_start = False
+                sweep(backend, partial(gave_up, backend), budget=SWEEP_BUDGET, is_stopping=stopping.is_set)
             except ScopelineError as error:
-                log.warning("What gave up is tried again later: %s", error)
-            except Exception:  # the boundary of a thread: without it, nothing would be tried again
-                log.exception("What gave up is tried again later")
-            else:
-                if count:
-                    log.info("Trying %d deliveries again that had given up.", count)
+                log.warning("The regular work is done later: %s", error)
+            except Exception:  # the boundary of a thread: without it, nothing would be done any more
+                log.exception("The regular work is done later")
             stopping.wait(every)
 
-    thread = threading.Thread(target=work, name="replay", daemon=True)
+    thread = threading.Thread(target=work, name="sweep", daemon=True)
     thread.start()
 
     def stop() -> None:

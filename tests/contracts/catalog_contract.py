@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -197,6 +199,20 @@ class CatalogContract:
         with pytest.raises(InvalidInput):
             catalog.update(file(1, reason="x" * 1_100_000), found.revision)
 
+    @pytest.mark.parametrize("name", ["", ".", "..", "__x__", "a/b", "a/", "x" * 1501, "é" * 751])
+    def test_a_document_whose_id_not_every_catalog_takes_is_refused(self, catalog: Catalog, name: str) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            catalog.create(Instrument(id=name, name="Titan"))
+        assert refused.value.code == "invalid_key"
+        assert catalog.get(Instrument, f"instruments/{name}") is None
+        assert catalog.delete(f"instruments/{name}") is False
+
+    @pytest.mark.parametrize("name", ["_", "...", "__x", "x" * 1500, "a b", "日本", "a%2Fb", "\n"])
+    def test_other_ids_are_taken_as_they_are(self, catalog: Catalog, name: str) -> None:
+        assert catalog.create(Instrument(id=name, name="Titan"))
+        assert catalog.get(Instrument, f"instruments/{name}") is not None
+        assert [one.id for one in find_all(catalog, Instrument, INSTRUMENTS)] == [name]
+
     # ----------------------------------------------------------------------------------------------------- queries
 
     def test_a_query_finds_only_equal_documents_of_its_collection_in_order(self, catalog: Catalog) -> None:
@@ -351,6 +367,30 @@ class CatalogContract:
             catalog.find(File, FILES_OF_SESSION_IN_STATUS, where={"session": "s", "status": "stored"}, cursor=cursor)
         assert refused.value.code == "invalid_cursor"
 
+    def test_a_cursor_of_another_parent_is_refused(self, catalog: Catalog) -> None:
+        for generation in (1, 2):
+            catalog.create(version(generation))
+        cursor = catalog.find(FileVersion, VERSIONS_OF_FILE, parent="f", limit=1).cursor
+        with pytest.raises(InvalidInput) as refused:
+            catalog.find(FileVersion, VERSIONS_OF_FILE, parent="g", cursor=cursor)
+        assert refused.value.code == "invalid_cursor"
+
+    def test_half_a_surrogate_pair_in_a_cursor_is_refused(self, catalog: Catalog) -> None:
+        told = json.dumps(["files_of_session", "\ud800", "files/a"]).encode()
+        with pytest.raises(InvalidInput) as refused:
+            catalog.find(
+                File,
+                FILES_OF_SESSION,
+                where={"session": "s"},
+                cursor=base64.urlsafe_b64encode(told).decode().rstrip("="),
+            )
+        assert refused.value.code == "invalid_cursor"
+
+    def test_a_parent_that_no_document_can_be_has_nothing_below_it(self, catalog: Catalog) -> None:
+        for parent in ("", "..", "a/b", "__x__"):
+            assert catalog.find(FileVersion, VERSIONS_OF_FILE, parent=parent).items == []
+            assert catalog.count(VERSIONS_OF_FILE, parent=parent) == 0
+
     @pytest.mark.parametrize("limit", [0, -1, 501])
     def test_a_limit_out_of_range_is_refused(self, catalog: Catalog, limit: int) -> None:
         with pytest.raises(InvalidInput) as refused:
@@ -366,6 +406,8 @@ class CatalogContract:
             (FILES_OF_SESSION, {"session": "s"}, "f"),
             (VERSIONS_OF_FILE, {}, None),
             (FILES_OF_SESSION, {"session": object()}, None),
+            (FILES_OF_SESSION, {"session": "x" * 1501}, None),
+            (FILES_OF_SESSION, {"session": "\ud800"}, None),
         ],
     )
     def test_only_the_listed_queries_are_answered(

@@ -41,6 +41,10 @@ class Recorder:
 class EventsContract:
     """Subclasses define the fixture `deliveries` and `fresh_deliveries`."""
 
+    # How many runs of the model there are, and how many steps each has.
+    model_examples = 25
+    model_steps = 30
+
     @pytest.fixture
     def deliveries(self) -> Deliveries:
         raise NotImplementedError
@@ -157,11 +161,45 @@ class EventsContract:
         assert deliveries.deliver(seen.handlers()) == 1
         assert seen.events == [event, event]
 
-    @pytest.mark.parametrize("parked_id", ["", "none", "0", "-1", "999999", "²"])
+    @pytest.mark.parametrize("parked_id", ["", "none", "0", "-1", "999999", "9" * 30, "²"])
     def test_only_what_is_parked_can_be_replayed(self, deliveries: Deliveries, parked_id: str) -> None:
         deliveries.events.publish(self.event(deliveries))
         assert deliveries.events.replay(parked_id) is False
         assert deliveries.deliver(Recorder().handlers()) == 1
+
+    def test_a_discarded_delivery_is_forgotten(self, deliveries: Deliveries) -> None:
+        for key in ("a", "b"):
+            deliveries.events.publish(self.event(deliveries, key))
+            deliveries.deliver(Recorder(InvalidInput("no")).handlers())
+        first, second = deliveries.events.parked()
+        assert deliveries.events.discard(first.id) is True
+        assert deliveries.events.discard(first.id) is False
+        assert deliveries.events.replay(first.id) is False
+        assert [parked.id for parked in deliveries.events.parked()] == [second.id]
+        deliveries.advance(LONG)
+        assert deliveries.deliver(Recorder().handlers()) == 0
+
+    @pytest.mark.parametrize("parked_id", ["", "none", "0", "-1", "999999", "9" * 30, "²", "a/b"])
+    def test_only_what_is_parked_can_be_discarded(self, deliveries: Deliveries, parked_id: str) -> None:
+        deliveries.events.publish(self.event(deliveries))
+        deliveries.deliver(Recorder(Unavailable("away")).handlers())
+        assert deliveries.events.discard(parked_id) is False
+        deliveries.advance(LONG)
+        assert deliveries.deliver(Recorder().handlers()) == 1
+
+    def test_maintaining_loses_and_doubles_nothing(self, deliveries: Deliveries) -> None:
+        def gave_up(event: Event, code: str, reason: str) -> None:
+            raise AssertionError(f"{event.key} gave up")
+
+        deliveries.events.publish(self.event(deliveries, "now"))
+        deliveries.events.publish(self.event(deliveries, "later"), not_before=deliveries.now() + WINDOW)
+        deliveries.events.coalesce(self.event(deliveries, "joined"), WINDOW)
+        seen = Recorder()
+        for _ in range(4):
+            deliveries.events.maintain(gave_up)
+            deliveries.deliver(seen.handlers())
+            deliveries.advance(20)
+        assert sorted(event.key for event in seen.events) == ["joined", "later", "now"]
 
     def test_a_delivery_that_fails_holds_up_no_other(self, deliveries: Deliveries) -> None:
         deliveries.events.publish(self.event(deliveries, "bad"))
@@ -312,8 +350,8 @@ class EventsContract:
         run_state_machine_as_test(
             lambda: NothingIsLost(self.fresh_deliveries),
             settings=settings(
-                max_examples=25,
-                stateful_step_count=30,
+                max_examples=self.model_examples,
+                stateful_step_count=self.model_steps,
                 deadline=None,
                 derandomize=True,
                 database=None,

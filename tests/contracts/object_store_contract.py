@@ -54,6 +54,8 @@ def send(edition: ObjectStoreEdition, url: str, data: bytes, chunk: int = UNIT) 
 class ObjectStoreContract:
     """Subclasses define the fixture `edition` and `fresh_store`."""
 
+    model_examples = 25
+
     @pytest.fixture
     def edition(self) -> ObjectStoreEdition:
         raise NotImplementedError
@@ -120,14 +122,16 @@ class ObjectStoreContract:
             with pytest.raises(MissingObject):
                 store.open(name, generation)
 
-    @pytest.mark.parametrize("name", ["", "x" * 1025, "ä" * 513, "a\nb", "a\rb", "\ud800"])
+    @pytest.mark.parametrize("name", ["", ".", "..", "x" * 1025, "ä" * 513, "a\nb", "a\rb", "\ud800"])
     def test_names_that_no_store_takes_are_refused(self, store: ObjectStore, name: str) -> None:
         with pytest.raises(InvalidInput) as refused:
             store.write(name, b"x")
         assert refused.value.code == "invalid_object_name"
+        assert store.stat(name) is None
+        assert store.delete(name, 1) is False
 
     @pytest.mark.parametrize(
-        "name", ["../../etc/passwd", "/etc/passwd", "-rf *", "ä/日本.dm3", ".", "a//b", "x" * 1024]
+        "name", ["../../etc/passwd", "/etc/passwd", "-rf *", "ä/日本.dm3", "a/../b/.", "a//b", "x" * 1024]
     )
     def test_other_names_are_only_names(self, store: ObjectStore, name: str) -> None:
         stored = store.write(name, b"x")
@@ -198,6 +202,33 @@ class ObjectStoreContract:
         assert found == list(newest.values())
         assert [one.name for one in store.list()] == ["a", "b", "b/1", "b/2", "b/z", "b/ä", "bb", "c"]
         assert list(store.list("none")) == []
+
+    def test_list_goes_on_after_a_name(self, store: ObjectStore) -> None:
+        for name in ("a", "b", "b/1", "b/2", "b/2x", "b/ä", "c"):
+            store.write(name, b"x")
+
+        def names(prefix: str, after: str) -> list[str]:
+            return [one.name for one in store.list(prefix, after=after)]
+
+        assert names("", "b/2") == ["b/2x", "b/ä", "c"]
+        assert names("b/", "b/2") == ["b/2x", "b/ä"]
+        assert names("b/", "b/3") == ["b/ä"]
+        assert names("b/", "a") == names("b/", "b") == ["b/1", "b/2", "b/2x", "b/ä"]
+        assert names("b/", "b/ä") == names("b/", "c") == names("", "c") == []
+
+    def test_versions_are_all_of_a_prefix_by_name_and_generation(self, store: ObjectStore) -> None:
+        stored = [store.write(name, b"x") for name in ("b/2", "a", "b/1", "b/2", "b/1", "b", "b/1", "c", "b/3")]
+        store.delete("b/3", stored[-1].generation)
+        store.delete("b/1", stored[4].generation)
+        assert list(store.versions("b/")) == [stored[2], stored[6], stored[0], stored[3]]
+        assert list(store.versions("b/1")) == [stored[2], stored[6]]
+        assert {one.name for one in store.versions("")} == {"a", "b", "b/1", "b/2", "c"}
+        assert list(store.versions("none")) == []
+
+    def test_more_objects_than_a_page_are_listed_once_each(self, store: ObjectStore) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            written = list(threads.map(lambda n: store.write(f"many/{n:04}", b""), range(1001)))
+        assert list(store.list("many/")) == list(store.versions("many/")) == written
 
     # ------------------------------------------------------------------------------------------------ local folder
 
@@ -361,7 +392,7 @@ class ObjectStoreContract:
         run_state_machine_as_test(
             lambda: StoreAgainstModel(self.fresh_store),
             settings=settings(
-                max_examples=25,
+                max_examples=self.model_examples,
                 stateful_step_count=25,
                 deadline=None,
                 derandomize=True,

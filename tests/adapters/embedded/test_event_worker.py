@@ -18,6 +18,7 @@ from scopeline.adapters.embedded.events import EmbeddedEvents, Handlers
 from scopeline.adapters.embedded.storage_errors import disk_full
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
+from scopeline.logs import subject
 
 PATIENCE = 30.0
 
@@ -386,3 +387,41 @@ class TestGivingUp:
         assert worker.stop(PATIENCE)
         assert told == ["a", "a", "a"]
         assert [parked.event.key for parked in events.parked()] == ["a"]
+
+
+class TestLog:
+    def test_all_that_a_handler_logs_is_about_its_event(self, events: EmbeddedEvents) -> None:
+        seen: list[dict[str, str]] = []
+        for topic in (Topic.OBJECT_CHANGED, Topic.RECORD_BUILT):
+            events.publish(event("k", topic))
+            run_once(events, {topic: lambda event: seen.append(dict(subject()))})
+        assert seen == [{"topic": "object.changed", "file": "k"}, {"topic": "record.built", "session": "k"}]
+        assert subject() == {}
+
+    def test_a_failure_is_told_with_its_code_and_what_it_is_about(
+        self, database: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(event: Event) -> None:
+            raise Unavailable("The site is away.", code="site_unavailable")
+
+        about: list[dict[str, str]] = []
+        caplog.handler.addFilter(lambda _record: not about.append(dict(subject())))
+        events = EmbeddedEvents(database, attempts=1)
+        events.publish(event("s", Topic.RECORD_BUILT))
+        run_once(events, {Topic.RECORD_BUILT: fail})
+        (line,) = caplog.messages
+        assert line == "record.built of s is parked after 1 attempts: site_unavailable: The site is away."
+        assert about == [{"topic": "record.built", "session": "s"}]
+
+    def test_what_gave_up_names_no_secret(self, database: Database) -> None:
+        secret = "sl_0123456789ab_averysecretwordofatleasttwentycharacters"
+
+        def fail(event: Event) -> None:
+            raise RuntimeError(f"https://lab.test/upload/{secret}?upload_id={secret} refused Bearer {secret}")
+
+        events = EmbeddedEvents(database, attempts=1)
+        events.publish(event("s", Topic.RECORD_BUILT))
+        run_once(events, {Topic.RECORD_BUILT: fail})
+        (parked,) = events.parked()
+        assert "refused" in parked.reason
+        assert "averysecretword" not in parked.reason

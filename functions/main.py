@@ -1,0 +1,102 @@
+"""What Cloud Run functions load: each is called over HTTP by functions-framework.
+
+`api` answers loggers and the web site. Pub/Sub pushes to `extract`, `build_session` and `publish_record`, Cloud
+Scheduler calls `sweep`; these four check first who calls. 204 says that a message is done with, 503 that it is to come
+again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial, wraps
+from typing import Any, cast
+
+import functions_framework
+from flask import Request, Response, jsonify
+from werkzeug.wrappers import Response as BaseResponse
+
+from scopeline.adapters.gcp.messages import decode_push
+from scopeline.adapters.gcp.receiver import Outcome
+from scopeline.api.problems import RETRY_AFTER_SECONDS, problem
+from scopeline.cloud_functions import CloudFunctions
+from scopeline.domain.errors import ScopelineError
+from scopeline.handlers import gave_up
+from scopeline.logs import about, trace_of
+from scopeline.services.sweep import sweep as sweep_slice
+from scopeline.settings import BadSetting
+
+log = logging.getLogger("scopeline.functions")
+
+# Made of nothing yet: the first call puts the edition together.
+FUNCTIONS = CloudFunctions()
+
+Function = Callable[[Request], BaseResponse]
+
+
+def function(handler: Function) -> Function:
+    """An entry point: whatever `handler` raises is answered with a problem document and stands in the log."""
+
+    @wraps(handler)
+    def answer(request: Request) -> BaseResponse:
+        headers: Any = request.headers  # which finds names in any case
+        with about(**trace_of(headers)):
+            try:
+                return handler(request)
+            except ScopelineError as error:
+                log.warning("%s was refused: %s (%s)", handler.__name__, error, error.code)
+                return _refusal(error)
+            except Exception:  # the boundary of a request
+                log.exception("%s met an unexpected error", handler.__name__)
+                return problem(500, "internal_error", "The function met an error that it did not expect. See its log.")
+
+    entry: Any = functions_framework.http(answer)
+    return cast(Function, entry)
+
+
+@function
+def api(request: Request) -> BaseResponse:
+    """Answer a call of the API (design section 6)."""
+    return Response.from_app(FUNCTIONS.application, request.environ)
+
+
+@function
+def extract(request: Request) -> Response:
+    """Read the file that a message is about."""
+    FUNCTIONS.start_readers()
+    return _deliver(request, "extract")
+
+
+@function
+def build_session(request: Request) -> Response:
+    """Build the record of the session that a message is about."""
+    return _deliver(request, "build_session")
+
+
+@function
+def publish_record(request: Request) -> Response:
+    """Publish the record that a message is about, or take it away."""
+    return _deliver(request, "publish_record")
+
+
+@function
+def sweep(request: Request) -> Response:
+    """Do what nobody asks for, for some minutes; says what was done."""
+    FUNCTIONS.callers.check(request.headers.get("Authorization"))
+    backend = FUNCTIONS.google.backend
+    return jsonify(asdict(sweep_slice(backend, partial(gave_up, backend))))
+
+
+def _deliver(request: Request, name: str) -> Response:
+    FUNCTIONS.callers.check(request.headers.get("Authorization"))
+    message = decode_push(dict(request.headers), request.get_data())
+    if FUNCTIONS.receiver(name).receive(message) is Outcome.DONE:
+        return Response(status=204)
+    return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _refusal(error: ScopelineError) -> Response:
+    headers = [("Retry-After", str(RETRY_AFTER_SECONDS))] if error.transient else []
+    # A setting that is wrong is not the caller's fault.
+    return problem(500 if isinstance(error, BadSetting) else error.status, error.code, str(error), headers=headers)

@@ -1,0 +1,1 @@
+"""Google Cloud behind the ports: Cloud Storage, Firestore, Pub/Sub (docs/adr/0010)."""

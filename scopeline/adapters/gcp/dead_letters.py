@@ -1,0 +1,90 @@
+"""What Pub/Sub gave up because nobody answered, made parked deliveries like all others."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from scopeline.adapters.gcp.failures import DEAD_LETTER_MARK, Failures, event_of, failure_id
+from scopeline.adapters.gcp.messages import PushedMessage, to_event
+from scopeline.adapters.gcp.pubsub import PubSub
+from scopeline.adapters.gcp.topics import FLOWS, Flow
+from scopeline.adapters.judging import Failing, follow_giving_up, judge
+from scopeline.domain.errors import InvalidInput
+from scopeline.logs import about, subject_of
+from scopeline.ports import OnParked
+
+# So many rounds a flow and call; the next call goes on.
+ROUNDS = 20
+
+logger = logging.getLogger(__name__)
+
+
+class DeadLetters:
+    """Moves each flow's dead letters into the failures."""
+
+    def __init__(self, pubsub: PubSub, failures: Failures, clock: Callable[[], datetime]) -> None:
+        self._pubsub = pubsub
+        self._failures = failures
+        self._clock = clock
+
+    def drain(self, on_parked: OnParked) -> None:
+        """Park what is there now. Each letter is written down first and acknowledged then.
+
+        One that cannot be written down holds up no other; its error is raised at the end, and it comes again.
+        """
+        errors: list[Exception] = []
+        for flow in FLOWS:
+            for _ in range(ROUNDS):
+                letters = self._pubsub.dead_letters(flow)
+                for letter in letters:
+                    try:
+                        self._park(flow, letter.message, on_parked)
+                        self._pubsub.acknowledge(flow, letter)
+                    except Exception as error:  # the boundary of a message: it stays where it is
+                        logger.exception("A dead letter of %s could not be parked", flow.name)
+                        errors.append(error)
+                if not letters:
+                    break
+        if errors:
+            raise errors[0]
+
+    def _park(self, flow: Flow, message: PushedMessage, on_parked: OnParked) -> None:
+        known = self._failures.find(failure_id(message))
+        if known is not None and known.parked:
+            return
+        delivered = _delivery_count(message)
+        try:
+            event, understood = to_event(message), True
+        except InvalidInput as error:
+            event, understood = event_of(message), False
+            failing = judge(error, delivered, delivered)
+        else:
+            failing = dataclasses.replace(known.failing, gives_up=True) if known else _no_answer(flow, delivered)
+        if event is None:
+            return
+        with about(**subject_of(event.type, event.key)):
+            if understood:
+                follow_giving_up(on_parked, event, failing)
+            logger.error("%s of %s is parked: %s: %s", event.type, event.key, failing.code, failing.reason)
+            self._failures.record(
+                message, failing, max(delivered, known.attempts if known else 0), known, self._clock()
+            )
+
+
+def _delivery_count(message: PushedMessage) -> int:
+    """How often the message was delivered (https://cloud.google.com/pubsub/docs/handling-failures#track_attempts)."""
+    text = message.attributes.get(f"{DEAD_LETTER_MARK}SourceDeliveryCount", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
+
+
+def _no_answer(flow: Flow, delivered: int) -> Failing:
+    return Failing(
+        code="no_answer",
+        reason=f"It was delivered {delivered} times to the function {flow.function}, which never answered for it: a "
+        "crash, too little memory, a timeout, or a refused token. Look into the function's log at that time.",
+        transient=True,
+        gives_up=True,
+    )

@@ -1,0 +1,101 @@
+"""Firestore's indexes, computed from the queries that are asked: nothing else is indexed.
+
+No document is hot: ids are hashes (`files`, `failures`), random (tokens, tickets' messages) or below a parent of their
+own (versions). `body`, `write` and what only composites need (`updated_at` above all, which grows with every write of
+every file) have no index of their own: an index on a growing value takes about 500 writes a second in all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from scopeline.ports import QUERIES, Query
+
+BODY, WRITE = "body", "write"
+
+# What the adapters ask beside the port, of documents of their own (docs/adr/0010) with fields of these names.
+PARKED_FAILURES = Query("parked_failures", "failures", (), ("parked",))
+FAILURES_OF_WORK = Query("failures_of_work", "failures", ("type", "key"), ())
+DUE_TIMERS = Query("due_timers", "timers", (), ("due",))
+INTERNAL = (PARKED_FAILURES, FAILURES_OF_WORK, DUE_TIMERS)
+
+# Fields after whose moment Firestore deletes a document by itself, by collection.
+EXPIRES = {"tickets": "expires"}
+# Fields that no query names, beside `body` and `write`, by collection.
+UNASKED = {
+    "tickets": ("message", "due"),
+    "timers": ("attributes",),
+    "failures": ("attributes", "accepted", "since", "attempts", "code", "reason", "transient"),
+}
+
+
+def field_name(name: str) -> str:
+    """The flat name under which a document keeps a copy of the field `name` (`start.received`)."""
+    return name.replace(".", "_")
+
+
+def fields_of(collection: str) -> tuple[str, ...]:
+    """The fields, as `ports.QUERIES` names them, that documents of a collection are found and ordered by."""
+    return tuple(sorted({name for query in QUERIES if query.collection == collection for name in _asked(query)}))
+
+
+def index_definitions(queries: Sequence[Query] = (*QUERIES, *INTERNAL)) -> dict[str, Any]:
+    """The indexes in the form of firebase.json's `firestore.indexes`
+    (https://firebase.google.com/docs/reference/firestore/indexes).
+
+    A query of one field is answered from that field's own index, one of equalities only from the fields' own indexes
+    together; every other one needs a composite index.
+    """
+    composites: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    single: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for query in queries:
+        group = _group(query)
+        direction = "DESCENDING" if query.descending else "ASCENDING"
+        parts = [(field_name(name), "ASCENDING") for name in query.equal]
+        parts += [(field_name(name), direction) for name in query.order]
+        for name, _ in parts:
+            single[group, name].update()
+        if query.order and len(parts) > 1:
+            composites.add((group, tuple(parts)))
+        else:
+            for name, order in parts:
+                single[group, name].add(order)
+    groups = sorted({_group(query) for query in queries} | set(EXPIRES))
+    for group in groups:
+        for name in (BODY, WRITE, *UNASKED.get(group, ()), *([EXPIRES[group]] if group in EXPIRES else [])):
+            single[group, name].update()
+    return {
+        "indexes": [_composite(group, parts) for group, parts in sorted(composites)],
+        "fieldOverrides": [_override(group, name, single[group, name]) for group, name in sorted(single)],
+    }
+
+
+def index_file() -> str:
+    """The text of infra/firestore.indexes.json."""
+    return json.dumps(index_definitions(), indent=2) + "\n"
+
+
+def _asked(query: Query) -> tuple[str, ...]:
+    return (*query.equal, *query.order)
+
+
+def _group(query: Query) -> str:
+    """Firestore's indexes are made for all collections of one name together."""
+    return query.collection.rpartition("/")[2]
+
+
+def _composite(group: str, parts: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    fields = [{"fieldPath": name, "order": order} for name, order in parts]
+    return {"collectionGroup": group, "queryScope": "COLLECTION", "fields": fields}
+
+
+def _override(group: str, name: str, orders: set[str]) -> dict[str, Any]:
+    return {
+        "collectionGroup": group,
+        "fieldPath": name,
+        **({"ttl": True} if EXPIRES.get(group) == name else {}),
+        "indexes": [{"order": order, "queryScope": "COLLECTION"} for order in sorted(orders)],
+    }

@@ -1,0 +1,133 @@
+"""A Cloud Run function as a process of this machine: functions-framework with gunicorn, as the cloud runs it.
+
+`python -m scopeline.local.functions_process OPTIONS...` is the command `functions-framework OPTIONS...`, whose worker
+processes also end when the first one is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from scopeline.domain.errors import ScopelineError
+from scopeline.local.child import bound_command, end_child, end_with
+from scopeline.local.site_process import address
+from scopeline.settings import Settings
+
+SOURCE = Path(__file__).resolve().parent.parent.parent / "functions" / "main.py"
+START_SECONDS = 120.0
+STOP_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+# Deliveries that wait for the end of a window hold a thread each.
+THREADS = 32
+
+
+class FunctionFailed(ScopelineError):
+    """A function did not start."""
+
+    code = "function_failed"
+
+
+class FunctionProcess:
+    """One function: `target` is its entry point in functions/main.py. gunicorn replaces a worker that dies."""
+
+    def __init__(self, target: str, host: str, port: int, environment: dict[str, str], log: Path) -> None:
+        self.target = target
+        self.host = host
+        self.port = port
+        self.log = log
+        self.environment = environment
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return address(self.host, self.port)
+
+    def start(self) -> None:
+        """Start it, without waiting until it answers. Raises FunctionFailed."""
+        if not SOURCE.is_file():
+            raise FunctionFailed(
+                f"There is no {SOURCE}. The functions are part of a checkout of Scopeline, not of what is installed."
+            )
+        options = ("--source", str(SOURCE), "--target", self.target, "--host", self.host, "--port", str(self.port))
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                bound_command(sys.executable, "-m", "scopeline.local.functions_process", *options),
+                env={**os.environ, **self.environment, "THREADS": str(THREADS)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Return when it takes calls. Raises FunctionFailed."""
+        assert self._child is not None
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            if self._child.poll() is not None:
+                raise FunctionFailed(
+                    f"The function {self.target} ended with status {self._child.returncode}: {self._last_words()}"
+                )
+            if time.monotonic() > deadline:
+                raise FunctionFailed(
+                    f"The function {self.target} did not answer on {self.url} within {START_SECONDS:.0f} s. "
+                    f"See {self.log}."
+                )
+            time.sleep(0.05)
+
+    def begin_stop(self) -> None:
+        """Ask it to end, without waiting until it does."""
+        if self._child is not None:
+            self._child.terminate()
+
+    def stop(self) -> None:
+        """End it; messages that it works on come again."""
+        if self._child is not None:
+            end_child(self._child, STOP_SECONDS)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection((self.host, self.port), timeout=ANSWER_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return f"{lines[-1] if lines else 'it said nothing'}. See {self.log}."
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables by which another process has the same settings."""
+    return {
+        f"SCOPELINE_{name.upper()}": _text(value)
+        for name in Settings.model_fields
+        if (value := getattr(settings, name)) is not None
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Be functions-framework; whatever is forked from here on ends with the process that forked it."""
+    forking: dict[str, int] = {}
+    os.register_at_fork(
+        before=lambda: forking.update(process=os.getpid()), after_in_child=lambda: end_with(forking["process"])
+    )
+    runpy.run_module("functions_framework", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
