@@ -11,6 +11,7 @@ from scopeline.commands.demo import demo
 from scopeline.commands.extract import extract
 from scopeline.commands.instruments import app as instruments
 from scopeline.commands.record import record
+from scopeline.commands.replay import replay
 from scopeline.commands.serve import serve
 from scopeline.domain.errors import InvalidInput, ScopelineError
 
@@ -28,6 +29,7 @@ app.command("demo")(demo)
 app.command("serve")(serve)
 app.command("extract")(extract)
 app.command("record")(record)
+app.command("replay")(replay)
 app.command("account")(account)
 app.add_typer(instruments, name="instruments")
 

@@ -32,11 +32,11 @@ app.add_typer(token_app, name="token")
 
 @contextmanager
 def _backend(data_dir: Path | None) -> Iterator[Backend]:
-    from scopeline.bootstrap import embedded
+    from scopeline.bootstrap import backend_beside
     from scopeline.settings import load_settings
 
-    with embedded(load_settings(data_dir=data_dir), exclusive=False) as edition:
-        yield edition.backend
+    with backend_beside(load_settings(data_dir=data_dir)) as backend:
+        yield backend
 
 
 @contextmanager
@@ -44,8 +44,11 @@ def _written(data_dir: Path | None) -> Iterator[Backend]:
     """The same for what writes; says afterwards where, beside the output that programs read."""
     with _backend(data_dir) as backend:
         yield backend
-        folder = backend.settings.data_dir.absolute()
-    typer.echo(f"Written to the data folder {folder}.", err=True)
+        settings = backend.settings
+    if settings.edition == "gcp":
+        typer.echo(f"Written to the Google Cloud project {settings.project}.", err=True)
+    else:
+        typer.echo(f"Written to the data folder {settings.data_dir.absolute()}.", err=True)
 
 
 # ------------------------------------------------------------------------------------------------------ instruments

@@ -1,15 +1,28 @@
-"""What gave up for a reason that may pass by itself is tried again: a full disk, a web site that was away."""
+"""What gave up is tried again: by itself where its reason may pass, else when a person says so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
-from scopeline.ports import Parked
+from scopeline.domain.documents import utc_text
+from scopeline.domain.errors import InvalidInput
+from scopeline.domain.events import Event, Topic
+from scopeline.domain.findings import Finding
+from scopeline.domain.records import Failure
+from scopeline.domain.sweeps import SweepState
+from scopeline.ports import FINDINGS, Parked, find_all
 from scopeline.services.backend import Backend
+from scopeline.services.findings import look_again
+from scopeline.services.sweeping.tasks import Portion, Task, look_at
 
 # Transient reasons are tried again this often, and for so long after the first failure.
 REPLAY_EVERY = timedelta(hours=1)
 REPLAYED_FOR = timedelta(days=14)
+
+# How many deliveries are replayed at a time: each is some writes.
+PORTION = 100
 
 
 def is_replayed(parked: Parked, now: datetime) -> bool:
@@ -18,10 +31,82 @@ def is_replayed(parked: Parked, now: datetime) -> bool:
 
 
 def replay_transient(backend: Backend) -> int:
-    """Deliver again what is parked for a transient reason; how many deliveries that is.
-
-    To be called at every start and each `REPLAY_EVERY`.
-    """
+    """Deliver again, at once, all that is parked for a transient reason; how many deliveries that is."""
     now = backend.clock()
     waiting = [parked.id for parked in backend.events.parked() if is_replayed(parked, now)]
     return sum(backend.events.replay(parked_id) for parked_id in waiting)
+
+
+def replay_portion(backend: Backend, state: SweepState) -> Portion:
+    """Deliver again a portion of what is parked for a transient reason, by its first failure."""
+    now, after = backend.clock(), _position(state.cursor)
+    waiting = (p for p in backend.events.parked() if is_replayed(p, now) and (utc_text(p.since), p.id) > after)
+    portion = sorted(islice(waiting, PORTION), key=lambda parked: (parked.since, parked.id))
+    cursor = f"{utc_text(portion[-1].since)}~{portion[-1].id}" if len(portion) == PORTION else None
+    return look_at(portion, lambda parked: backend.events.replay(parked.id), cursor)
+
+
+def replay(backend: Backend, failure_id: str) -> bool:
+    """Try again one thing that gave up, as `failures` names it; False where there is none of that id."""
+    return backend.events.replay(failure_id) or look_again(backend, failure_id)
+
+
+def failures(backend: Backend) -> Iterator[Failure]:
+    """All that gave up: deliveries by their first failure, then what differs between the stores and the catalog."""
+    now = backend.clock()
+    for parked in backend.events.parked():
+        yield _of_delivery(parked, now)
+    for finding in find_all(backend.catalog, Finding, FINDINGS):
+        yield _of_finding(backend, finding)
+
+
+def list_failures(backend: Backend, *, limit: int, cursor: str | None) -> tuple[list[Failure], str | None]:
+    """What gave up, by its first failure, oldest first, and where to go on. Raises InvalidInput (`invalid_cursor`)."""
+    after = _position(cursor)
+    places = {(utc_text(failure.since), failure.id): failure for failure in failures(backend)}
+    later = [places[place] for place in sorted(places) if place > after]
+    page = later[:limit]
+    return page, f"{utc_text(page[-1].since)}~{page[-1].id}" if len(later) > limit else None
+
+
+def _position(cursor: str | None) -> tuple[str, str]:
+    if not cursor:
+        return "", ""
+    since, separator, failure_id = cursor.partition("~")
+    if not separator:
+        raise InvalidInput(f"Cursor {cursor[:60]!r} is not one that this list gave.", code="invalid_cursor")
+    return since, failure_id
+
+
+def _of_delivery(parked: Parked, now: datetime) -> Failure:
+    return Failure(
+        id=parked.id,
+        topic=parked.event.type,
+        subject=parked.event.key,
+        reason=parked.reason,
+        code=parked.code,
+        since=parked.since,
+        attempts=parked.attempts,
+        replayable=is_replayed(parked, now),
+        transient=parked.transient,
+        payload=parked.event.to_json(),
+    )
+
+
+def _of_finding(backend: Backend, finding: Finding) -> Failure:
+    """A finding in the form of a delivery that gave up: of the version's own event."""
+    about = {"bucket": backend.raw.bucket, "name": finding.object, "generation": finding.generation}
+    event = Event(type=Topic.OBJECT_FINALIZED, key=finding.file, at=finding.since, data=about)
+    return Failure(
+        id=finding.id,
+        topic=event.type,
+        subject=finding.file,
+        reason=finding.reason,
+        code=finding.code,
+        since=finding.since,
+        attempts=1,
+        payload=event.to_json(),
+    )
+
+
+REPLAYED = Task("replay", REPLAY_EVERY, replay_portion)

@@ -1,0 +1,1 @@
+"""The tasks of the sweep (`services/sweep.py`), one module each."""

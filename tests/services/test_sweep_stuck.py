@@ -1,0 +1,180 @@
+"""Work whose event was lost is begun again, and what is on its way is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from scopeline.domain.errors import InvalidInput, Unavailable
+from scopeline.domain.events import Topic
+from scopeline.domain.files import File, FileStatus
+from scopeline.domain.names import file_id, raw_object_name
+from scopeline.domain.sessions import Handling, Session, SessionState
+from scopeline.services.files import get_or_create_file, refresh_file, upsert_version
+from scopeline.services.sweep import SweepReport, sweep
+from scopeline.services.sweeping import stuck
+from scopeline.services.sweeping.tasks import Task
+
+STUCK = (stuck.UNREAD_FILES, stuck.MISSING_RECORDS, stuck.UNPUBLISHED_RECORDS)
+
+
+def run(desk: Any, tasks: Sequence[Task] = STUCK) -> SweepReport:
+    return sweep(desk.backend, lambda event, code, reason: None, tasks=tasks)
+
+
+def found(desk: Any) -> dict[str, int]:
+    return {name: done.found for name, done in run(desk).tasks.items() if done.found}
+
+
+def lose_events(desk: Any, *topics: Topic) -> None:
+    """Take out of the queue what waits, due or not."""
+    with desk.edition.database.transaction() as transaction:
+        for topic in topics:
+            transaction.connection.execute("DELETE FROM deliveries WHERE topic = ? AND parked_at IS NULL", (topic,))
+
+
+def store(desk: Any, session: Session, path: str = "a.dm3") -> str:
+    """Store a file of the session as a finished upload does; its id."""
+    stored = desk.backend.raw.write(raw_object_name("titan", session.id, "titan-pc", "data", path), b"bytes")
+    return file_id(stored.bucket, stored.name)
+
+
+def note_version(desk: Any, session: Session, path: str = "a.dm3") -> str:
+    """A file that is stored and known, whose reading never came to its end."""
+    key = store(desk, session, path)
+    stored = desk.backend.raw.stat(raw_object_name("titan", session.id, "titan-pc", "data", path))
+    upsert_version(desk.backend, get_or_create_file(desk.backend, stored), stored)
+    refresh_file(desk.backend, key)
+    lose_events(desk, Topic.OBJECT_FINALIZED)
+    return key
+
+
+def file(desk: Any, key: str) -> File:
+    document: File = desk.backend.catalog.get(File, f"files/{key}").document
+    return document
+
+
+def session_now(desk: Any, session: Session) -> Session:
+    document: Session = desk.backend.catalog.get(Session, session.key).document
+    return document
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def test_a_file_that_nobody_reads_is_read_after_a_while(desk: Any, work: Any) -> None:
+    key = note_version(desk, desk.start())
+    desk.forward(minutes=14)
+    assert found(desk) == {}
+    desk.forward(minutes=16)
+    assert found(desk) == {"unread_files": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert file(desk, key).status is FileStatus.EXTRACTED
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_a_queue_that_is_long_is_not_made_longer_by_every_sweep(desk: Any) -> None:
+    session = desk.start()
+    for n in range(3):
+        note_version(desk, session, f"{n}.dm3")
+    for _ in range(20):
+        desk.forward(minutes=16)
+        assert found(desk) == {"unread_files": 3}
+    assert [topic for topic, _, _ in desk.waiting()] == ["object.changed"] * 3
+
+
+def test_a_file_whose_delivery_gave_up_is_left_to_its_replay(desk: Any) -> None:
+    key = note_version(desk, desk.start())
+    desk.forward(minutes=20)
+    assert found(desk) == {"unread_files": 1}
+    desk.forward(seconds=3)
+    delivery = desk.edition.events.claim([Topic.OBJECT_CHANGED])
+    assert delivery.event.key == key
+    desk.edition.events.fail(delivery, InvalidInput("It is broken."))
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_more_files_than_one_portion_are_all_found(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stuck, "PAGE", 2)
+    session = desk.start()
+    for n in range(5):
+        desk.forward(seconds=n % 2)
+        note_version(desk, session, f"{n}.dm3")
+    desk.forward(minutes=20)
+    assert found(desk) == {"unread_files": 5}
+
+
+# ----------------------------------------------------------------------------------------------------------- records
+
+
+def test_an_ended_session_whose_events_were_lost_gets_its_record(desk: Any, work: Any) -> None:
+    session = desk.start()
+    desk.forward(hours=1)
+    desk.end(announced=5)
+    lose_events(desk, Topic.SESSION_ENDED)
+    desk.forward(hours=2)
+    assert found(desk) == {}
+    desk.forward(minutes=20)
+    assert found(desk) == {"missing_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).state is SessionState.RECORDED
+    assert work.published == {session.id: 1}
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_an_end_that_has_just_come_late_is_not_stuck(desk: Any) -> None:
+    desk.start(at=desk.now - timedelta(days=3), sent=desk.now)
+    desk.end(at=desk.now - timedelta(days=2), sent=desk.now)
+    lose_events(desk, Topic.SESSION_ENDED)
+    assert found(desk) == {}
+    desk.forward(minutes=20)
+    assert found(desk) == {"missing_records": 1}
+
+
+def test_a_running_session_is_not_stuck(desk: Any) -> None:
+    desk.start()
+    desk.forward(days=3)
+    assert found(desk) == {}
+
+
+@pytest.mark.parametrize("handling", list(Handling))
+def test_a_record_that_is_not_on_the_site_is_published_where_it_may_be(
+    desk: Any, work: Any, handling: Handling
+) -> None:
+    session = desk.start(handling=handling)
+    desk.end()
+    work.deliver()
+    work.published.clear()
+    current = desk.backend.catalog.get(Session, session.key)
+    current.document.record = current.document.record.model_copy(update={"published_version": None})
+    desk.backend.catalog.update(current.document, current.revision)
+    desk.forward(minutes=10)
+    assert found(desk) == {}
+    desk.forward(minutes=20)
+    published = handling is Handling.NORMAL
+    assert found(desk) == ({"unpublished_records": 1} if published else {})
+    desk.forward(seconds=3)
+    work.deliver()
+    assert work.published == ({session.id: 1} if published else {})
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_a_record_that_the_site_refuses_waits_for_its_replay(desk: Any, work: Any) -> None:
+    desk.start()
+    desk.end()
+    work.site_error = Unavailable("The site is away.", code="site_unavailable")
+    for _ in range(desk.backend.settings.attempts):
+        work.deliver()
+        desk.forward(minutes=11)
+    assert [parked.event.type for parked in desk.backend.events.parked()] == [Topic.RECORD_BUILT]
+    desk.forward(hours=1)
+    assert found(desk) == {}
