@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,8 @@ from typing import Any
 from scopeline.domain.errors import Conflict, InvalidInput, NotFound, ScopelineError, Unavailable
 
 MAX_ANSWER_BYTES = 2**20
+MAX_TOLD_CHARACTERS = 2000
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -77,7 +80,7 @@ class CdcsSite:
                 unchanged=bool(answer.get("unchanged", False)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise SiteUnavailable(f"{self._address(session)} answered {status} without {error}.") from None
+            raise SiteUnavailable(f"{self._address(session)} answered {status} without {self._told(error)}.") from None
 
     def delete_record(self, session: str) -> bool:
         """Take the session's record off the site; False where there is none. Raises SiteUnavailable, ScopelineError."""
@@ -105,7 +108,7 @@ class CdcsSite:
                 status, headers, raw = response.status, response.headers, response.read(MAX_ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(address, error.code, _decode(error.headers, error.read(MAX_ANSWER_BYTES))) from None
+                raise self._refused(address, error) from None
         except (OSError, http.client.HTTPException) as error:
             raise SiteUnavailable(
                 f"The site at {address} cannot be reached: {error or type(error).__name__}."
@@ -118,6 +121,16 @@ class CdcsSite:
             kind = headers.get_content_type()
             raise SiteUnavailable(f"{address} answered {status} with {kind}; expected JSON. Check the site's address.")
         return status, answer
+
+    def _refused(self, address: str, error: urllib.error.HTTPError) -> ScopelineError:
+        """The error that a refusal means. Something in front of the site may show the request it got, token and all."""
+        answer = _decode(error.headers, error.read(MAX_ANSWER_BYTES))
+        if answer is not None:
+            answer = {name: self._told(answer[name]) for name in ("code", "detail") if name in answer}
+        return _refusal(address, error.code, answer)
+
+    def _told(self, words: object) -> str:
+        return str(words).replace(self._token, "***")[:MAX_TOLD_CHARACTERS]
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -140,6 +153,7 @@ def _decode(headers: Message, raw: bytes) -> dict[str, Any] | None:
 def _refusal(address: str, status: int, answer: dict[str, Any] | None) -> ScopelineError:
     """The error that an answer with a status of 300 or more means."""
     code = str((answer or {}).get("code", ""))
+    code = code if _CODE.fullmatch(code) else ""
     message = f"{address} answered {status}: {(answer or {}).get('detail', 'no reason given')}"
     if status in (401, 408, 429) or status >= 500 or status < 400:
         return SiteUnavailable(message)

@@ -36,6 +36,12 @@ def record_of(user: Any, session: str) -> PublishedRecord | None:
     return record
 
 
+def check_reader(user: Any) -> None:
+    """Raise PermissionDenied where `user` has not signed in and strangers read nothing here."""
+    if user.is_anonymous and not settings.CAN_ANONYMOUS_ACCESS_PUBLIC_DOCUMENT:
+        raise PermissionDenied("Sign in to read sessions.")
+
+
 def check_running(user: Any, session: dict[str, Any]) -> None:
     """Raise PermissionDenied where `user` may not watch a session that has no record yet.
 
@@ -43,8 +49,7 @@ def check_running(user: Any, session: dict[str, Any]) -> None:
     """
     if user.is_superuser or user.is_staff:
         return
-    if user.is_anonymous and not settings.CAN_ANONYMOUS_ACCESS_PUBLIC_DOCUMENT:
-        raise PermissionDenied("Sign in to watch running sessions.")
+    check_reader(user)
     if session.get("handling", NORMAL) != NORMAL:
         raise PermissionDenied("This session is private until it is published.")
     if not Workspace.objects.filter(owner=None, is_public=True).exists():

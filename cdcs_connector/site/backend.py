@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from requests.adapters import HTTPAdapter
 CHUNK = 256 * 1024
 CONNECT_TIMEOUT = 5.0  # seconds
 CONNECTIONS = 32  # kept open at most
+_QUERY = re.compile(r"\?[^\s'\")]+")
 MAX_PAGES = 5  # of open sessions: more instruments than any facility has
 
 
@@ -23,6 +25,10 @@ class BackendUnavailable(Exception):
 
 class Missing(Exception):
     """The API knows no such object."""
+
+
+class Erased(Missing):
+    """A person had the session erased."""
 
 
 @cache
@@ -57,7 +63,9 @@ def _get(
             stream=stream,
         )
     except requests.RequestException as error:
-        raise BackendUnavailable(f"The Scopeline API at {site.api_url} cannot be reached: {error}") from error
+        # Not from the error itself: its words may have a bucket's signed address, where the API redirected to one.
+        words = _QUERY.sub("?...", str(error))
+        raise BackendUnavailable(f"The Scopeline API at {site.api_url} cannot be reached: {words}") from None
     if response.status_code >= 500 or response.status_code in (401, 403, 429):
         response.close()
         raise BackendUnavailable(f"The Scopeline API answered {response.status_code} to {path}.")
@@ -66,7 +74,9 @@ def _get(
 
 def _json(path: str, **params: Any) -> dict[str, Any]:
     response = _get(path, **params)
-    if response.status_code in (404, 410):
+    if response.status_code == 410:
+        raise Erased(path)
+    if response.status_code == 404:
         raise Missing(path)
     try:
         response.raise_for_status()
@@ -79,7 +89,7 @@ def _json(path: str, **params: Any) -> dict[str, Any]:
 
 
 def session(session_id: str) -> dict[str, Any]:
-    """The session as the API has it now. Raises Missing, BackendUnavailable."""
+    """The session as the API has it now. Raises Missing, Erased, BackendUnavailable."""
     return _json(f"/v1/sessions/{quote(session_id, safe='')}")
 
 

@@ -83,7 +83,7 @@ class Tile:
 
 
 def page(request: HttpRequest, session: str) -> HttpResponse:
-    """The page of a session that has no record. Raises Http404, PermissionDenied, BackendUnavailable."""
+    """The page of a session that has no record. Raises Http404, PermissionDenied, Erased, BackendUnavailable."""
     found = _session(request, session)
     shown = running(found)
     files, now = backend.files(session)
@@ -219,6 +219,9 @@ def _note(event: dict[str, Any], zone: ZoneInfo, start: datetime | None) -> Note
 def _session(request: HttpRequest, session: str) -> dict[str, Any]:
     try:
         found = backend.session(session)
+    except backend.Erased:
+        access.check_reader(request.user)
+        raise
     except backend.Missing:
         raise Http404(f"There is no session {session}.") from None
     access.check_running(request.user, found)

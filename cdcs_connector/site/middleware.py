@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from cdcs_connector.site.backend import BackendUnavailable
+from cdcs_connector.site.backend import BackendUnavailable, Erased
 
 # Nothing in the page itself, and nothing from elsewhere: no inline script, no inline style, no foreign host.
 POLICY = (
@@ -33,7 +33,7 @@ class SecurityHeaders:
 
 
 class BackendErrors:
-    """A page that needs the Scopeline API while it is away says so, instead of failing."""
+    """A page that needs the Scopeline API while it is away says so, and so does one of a session that was erased."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -43,7 +43,9 @@ class BackendErrors:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Turn BackendUnavailable into a 503; Django handles the rest."""
+        """Turn Erased into a 410 and BackendUnavailable into a 503; Django handles the rest."""
+        if isinstance(exception, Erased):
+            return render(request, "erased.html", status=410)
         if not isinstance(exception, BackendUnavailable):
             return None
         logging.getLogger(__name__).warning("%s", exception)

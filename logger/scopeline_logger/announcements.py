@@ -47,6 +47,10 @@ class Announcements:
         """The server does not take the file."""
         self._database.run("DELETE FROM announcements WHERE session = ? AND file = ?", session, file)
 
+    def forget_session(self, session: str) -> None:
+        """The server does not take any file of the session."""
+        self._database.run("DELETE FROM announcements WHERE session = ?", session)
+
     def sessions(self) -> "list[str]":
         """The sessions that have something to tell."""
         return [

@@ -256,6 +256,10 @@ class Commands:
         session = self._memory.sessions.known(local_id)
         refused = self._memory.outbox.refused(local_id)
         files = self._memory.seen.listed(REFUSED, status.LISTED, local_id)
+        erased = self._memory.sessions.erased(local_id)
+        if erased:
+            self._tell("Nothing more of this session is sent. %s" % erased)
+            return 1
         for _, kind, reason in refused:
             self._tell("The server refused %s. %s" % (kind.upper(), reason))
         for _, path, reason in files:

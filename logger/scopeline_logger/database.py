@@ -7,13 +7,14 @@ import sqlite3
 
 from scopeline_logger.errors import QueueFailure
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
     local_id TEXT PRIMARY KEY, instrument TEXT NOT NULL, person TEXT NOT NULL, title TEXT,
     started REAL NOT NULL, ended REAL, server_id TEXT, page TEXT, refused TEXT);
+CREATE TABLE IF NOT EXISTS erased (session TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
     state TEXT NOT NULL, reason TEXT);

@@ -17,6 +17,8 @@ ANNOUNCE_AT_ONCE = 500
 REFUSED_TOLD = 20
 # Said about a session that the server does not know.
 _UNKNOWN = ("unknown_session", "not_found")
+# Said about a session, or a file of one, that a person had erased.
+ERASED = "session_erased"
 
 
 class Exchange:
@@ -42,12 +44,18 @@ class Exchange:
     def _send(self, call: Call) -> None:
         memory = self._memory
         session = memory.sessions.get(call.session)
+        if memory.sessions.erased(call.session):
+            memory.outbox.forget(call.session)
+            return
         if call.kind != START and session is not None and session.refused:
             memory.outbox.refuse(call.id, "START of its session was refused: " + session.refused)
             return
         try:
             answer = self._say(call)
         except Refused as refusal:
+            if refusal.code == ERASED:
+                self._forget_erased(call.session, refusal)
+                return
             if refusal.code in _UNKNOWN and call.kind != START and memory.outbox.say_start_again(call.session):
                 raise Unreachable("The server no longer knows a session; its START is sent again.") from refusal
             _LOG.warning("The server refuses %s: %s", call.kind, refusal)
@@ -65,6 +73,10 @@ class Exchange:
                 if session is not None and session.refused:
                     self._go_on(session)
         _LOG.info("Sent %s of session %s.", call.kind, answer["id"])
+
+    def _forget_erased(self, session: str, refusal: Refused) -> None:
+        _LOG.warning("Nothing more of session %s is sent. %s", session, refusal)
+        self._memory.forget_erased(session, str(refusal))
 
     def _go_on(self, session: Session) -> None:
         """A session that was closed because its START was refused is accepted now: it runs, unless another began."""
@@ -94,6 +106,9 @@ class Exchange:
         """Announce and withdraw the session's files; left for later while its START waits, or was refused."""
         memory = self._memory
         known = memory.sessions.get(session)
+        if memory.sessions.erased(session):
+            memory.announcements.forget_session(session)
+            return
         if known is None or known.refused or memory.outbox.is_waiting(session, START):
             return
         while True:
@@ -103,6 +118,9 @@ class Exchange:
             try:
                 answers = self._server.announce(session, [_announcement(row) for row in due])
             except Refused as refusal:
+                if refusal.code == ERASED:
+                    self._forget_erased(session, refusal)
+                    return
                 if refusal.code in _UNKNOWN and memory.outbox.say_start_again(session):
                     raise Unreachable("The server no longer knows a session; its START is sent again.") from refusal
                 # Files go without being announced; whether they may, their uploads tell one by one.

@@ -58,6 +58,10 @@ class Outbox:
         """The server will never take the call as it is."""
         self._database.run("UPDATE calls SET state = ?, reason = ? WHERE id = ?", REFUSED, reason, call)
 
+    def forget(self, session: str) -> None:
+        """Drop what was not sent of the session."""
+        self._database.run("DELETE FROM calls WHERE session = ? AND state <> ?", session, SENT)
+
     def refused(self, session: "str | None" = None) -> "list[tuple]":
         """(session, kind, reason) of each refused call; of a refused session only START, which tells it all."""
         return self._database.rows(

@@ -7,8 +7,8 @@ import json
 from scopeline_logger import paths
 from scopeline_logger.database import Database
 
-# left: not to be sent (there before the logger, or no session). ignored: by a pattern. vanished: gone before it
-# was sent.
+# left: not to be sent (there before the logger, no session, or an erased one). ignored: by a pattern. vanished: gone
+# before it was sent.
 LEFT, WAITING, SENT, REFUSED, IGNORED, VANISHED = "left", "waiting", "sent", "refused", "ignored", "vanished"
 STATES = (LEFT, WAITING, SENT, REFUSED, IGNORED, VANISHED)
 MAX_ATTEMPTS = 3
@@ -151,6 +151,16 @@ class Seen:
             self._database.number(
                 "SELECT count(*) FROM files WHERE state = ? AND (? IS NULL OR session = ?)", WAITING, session, session
             )
+        )
+
+    def leave_session(self, session: str, reason: str) -> None:
+        """Leave alone the files of a session that were to be sent."""
+        self._database.run(
+            "UPDATE files SET state = ?, reason = ?, upload = NULL WHERE state = ? AND session = ?",
+            LEFT,
+            reason,
+            WAITING,
+            session,
         )
 
     def refuse_other_roots(self, roots: "list[str]") -> int:

@@ -75,6 +75,16 @@ class Sessions:
             "UPDATE sessions SET refused = ?, ended = coalesce(ended, ?) WHERE local_id = ?", reason, moment, local_id
         )
 
+    def erase(self, local_id: str, reason: str, moment: float) -> None:
+        """A person had the session erased on the server, so it is over."""
+        self._database.run("INSERT OR IGNORE INTO erased (session, reason) VALUES (?, ?)", local_id, reason)
+        self._database.run("UPDATE sessions SET ended = coalesce(ended, ?) WHERE local_id = ?", moment, local_id)
+
+    def erased(self, local_id: "str | None") -> "str | None":
+        """What the server said when it had erased the session, or None."""
+        row = self._database.row("SELECT reason FROM erased WHERE session = ?", local_id)
+        return row[0] if row else None
+
     def reopen(self, local_id: str) -> None:
         """The session runs after all."""
         self._database.run("UPDATE sessions SET ended = NULL WHERE local_id = ?", local_id)

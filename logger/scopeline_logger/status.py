@@ -77,6 +77,7 @@ def _session(memory: Memory, session: Session) -> dict:
         "start": clock.moment_text(session.started),
         "end": clock.moment_text(session.ended) if session.ended is not None else None,
         "page": session.page,
+        "erased": memory.sessions.erased(session.local_id),
         "files": {state: counts[state] for state in (WAITING, SENT, REFUSED)},
         "calls_waiting": memory.outbox.waiting(session.local_id),
     }
@@ -106,7 +107,9 @@ def _session_lines(session: "dict | None") -> "list[str]":
         return ["No session was started on this PC."]
     what = "Session %s of %s on %s" % (session["id"] or "(not sent yet)", session["user"], session["instrument"])
     lines = ["%s, since %s." % (what, session["start"]) if session["end"] is None else "%s, ended." % what]
-    if session["page"]:
+    if session["erased"]:
+        lines.append("It was erased on the server: nothing more of it is sent. Its files on this PC stay.")
+    elif session["page"]:
         lines.append("Record: %s" % session["page"])
     return lines
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 from scopeline_logger.errors import LoggerError, NotLetIn, Refused, Stopped, Unreachable
-from scopeline_logger.exchange import Exchange
+from scopeline_logger.exchange import ERASED, Exchange
 from scopeline_logger.memory import Memory
 from scopeline_logger.open_files import OpenFiles
 from scopeline_logger.outbox import START
 from scopeline_logger.paths import extended, local, readable
-from scopeline_logger.seen import IGNORED, MAX_ATTEMPTS, REFUSED, VANISHED, SeenFile, path_of
+from scopeline_logger.seen import IGNORED, LEFT, MAX_ATTEMPTS, REFUSED, VANISHED, SeenFile, path_of
 from scopeline_logger.server import Server
 from scopeline_logger.settings import Settings
 from scopeline_logger.status import unreadable_sentence
@@ -160,6 +160,10 @@ class Sync:
         file = self._next_ready()
         if file is None:
             return False
+        erased = self._memory.sessions.erased(file.session)
+        if erased:
+            self._give_up(file, LEFT, erased)
+            return True
         try:
             session = self._session_to_send(file.session)
             md5 = self._uploader.send(file, session)
@@ -222,6 +226,10 @@ class Sync:
             self._memory.outbox.say_start_again(file.session)
             seen.hold(file.id, str(error))
             self._pause(file.id)
+        elif isinstance(error, Refused) and error.code == ERASED:
+            if file.session is not None:
+                self._memory.forget_erased(file.session, str(error))
+            self._give_up(file, LEFT, str(error))
         elif isinstance(error, Refused) and error.status in (400, 403, 413, 422):
             self._give_up(file, IGNORED if error.code == "ignored" else REFUSED, str(error))
         else:

@@ -46,6 +46,7 @@ async function look() {
     const address = new URL(live.dataset.changes, location.href);
     if (since) address.searchParams.set("since", since);
     const answer = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    if (answer.status === 410) return location.reload();
     if (!answer.ok) throw new Error(String(answer.status));
     const changes = await answer.json();
     if (changes.published) return location.reload();

@@ -1,0 +1,53 @@
+"""Whether something that is missing was erased: looked up only where a document that should be there is not."""
+
+from __future__ import annotations
+
+from scopeline.domain import names
+from scopeline.domain.erasure import ErasedFile, Tombstone
+from scopeline.domain.errors import NotFound
+from scopeline.services.backend import Backend
+
+
+class SessionErased(NotFound):
+    """A person had the session erased: nothing more is taken for it, and nothing of it is shown."""
+
+    code = "session_erased"
+    status = 410
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"Session {session} was erased at a person's wish. Send nothing more of it.")
+        self.session = session
+
+
+def find_tombstone(backend: Backend, session_id: str) -> Tombstone | None:
+    """The tombstone of a session, or None."""
+    found = backend.catalog.get(Tombstone, f"tombstones/{session_id}")
+    return found.document if found else None
+
+
+def refuse_erased(backend: Backend, session_id: str) -> None:
+    """Raise SessionErased where the session is erased."""
+    if find_tombstone(backend, session_id) is not None:
+        raise SessionErased(session_id)
+
+
+def refuse_erased_object(backend: Backend, name: str) -> None:
+    """Raise SessionErased where the object `name` of raw belonged to a session that is erased."""
+    erased = erased_session_of(backend, name)
+    if erased is not None:
+        raise SessionErased(erased)
+
+
+def erased_session_of(backend: Backend, name: str) -> str | None:
+    """The erased session that the object `name` of raw belonged to: by its name, or by its file's own mark."""
+    session_id = session_in_name(name)
+    if session_id is not None and find_tombstone(backend, session_id) is not None:
+        return session_id
+    mark = backend.catalog.get(ErasedFile, f"tombstones/{names.file_id(backend.raw.bucket, name)}")
+    return mark.document.session if mark else None
+
+
+def session_in_name(name: str) -> str | None:
+    """The session whose place in raw the object's name is in."""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 2 and names.is_session_id(parts[1]) else None
