@@ -7,7 +7,7 @@ reached now); what else it raises stands with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from scopeline.domain.documents import Document
-from scopeline.domain.errors import Conflict, NotFound
+from scopeline.domain.errors import Conflict, InvalidInput, NotFound
 from scopeline.domain.events import Event, StoredObject
 
 
@@ -31,6 +31,24 @@ class MissingObject(NotFound):
     """No such object, or no such generation of it."""
 
     code = "missing_object"
+
+
+class NotCurrent(MissingObject):
+    """The version is there, but this store can show so large an object for reading only while it is current."""
+
+    code = "not_current"
+
+
+class TooLargeToCopy(InvalidInput):
+    """The version is larger than what may be copied for reading, and there is no other way to read it here."""
+
+    code = "too_large_to_copy"
+
+
+class Retained(Conflict):
+    """The version may not be deleted yet: the bucket's retention or a hold forbids it."""
+
+    code = "retained"
 
 
 # --------------------------------------------------------------------------------------------------------- objects
@@ -80,7 +98,8 @@ class ObjectStore(Protocol):
     ) -> StoredObject:
         """Store `data` (bytes, or a file that is copied) as a new version. Raises PreconditionFailed.
 
-        Names have 1 to 1,024 bytes without line breaks: InvalidInput (`invalid_object_name`).
+        Names have 1 to 1,024 bytes without line breaks and are not `.` or `..`: InvalidInput
+        (`invalid_object_name`).
         """
 
     def create_upload(
@@ -96,7 +115,7 @@ class ObjectStore(Protocol):
 
         The URL speaks the resumable protocol (`scopeline_logger/resumable.py`) and lives a week. The precondition is
         checked when the last byte arrives: 412 then, and nothing is stored. Where the version that came first has the
-        same bytes, the answer may also be that version.
+        same bytes, the answer may also be that version. A store may also check it now: PreconditionFailed.
         """
 
     def open(self, name: str, generation: int) -> BinaryIO:
@@ -107,14 +126,19 @@ class ObjectStore(Protocol):
 
         The files must not be written. They stay readable to the end of the context, also where a version is deleted
         meanwhile; then the folder is gone. Raises MissingObject, and InvalidInput (`invalid_file_name`) where a
-        `file_name` is not a plain name or stands twice.
+        `file_name` is not a plain name or stands twice. A store that cannot copy an object of that size shows it only
+        while it is current: NotCurrent, at the beginning or, where that changed meanwhile, at the end of the context;
+        one that can show it in no way: TooLargeToCopy.
         """
 
     def delete(self, name: str, generation: int) -> bool:
-        """Delete one version; False where it was not there."""
+        """Delete one version; False where it was not there. Raises Retained."""
 
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """The current versions of the names that start with `prefix`, by name."""
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
+        """The current versions of the names that start with `prefix` and come after `after`, by name."""
+
+    def versions(self, prefix: str) -> Iterator[StoredObject]:
+        """All versions, current or not, of the names that start with `prefix`, by name and generation."""
 
     def check_writable(self) -> None:
         """Raise Unavailable (`disk_full`, `read_only`) where it is known, without writing, that writes would fail."""
@@ -158,27 +182,41 @@ SESSIONS_OF_INSTRUMENT = Query(
     "sessions_of_instrument", "sessions", ("instrument",), ("start.received",), descending=True
 )
 SESSIONS_IN_STATE = Query("sessions_in_state", "sessions", ("state",), ("start.received",))
+RECORDS_NEVER_PUBLISHED = Query(
+    "records_never_published", "sessions", ("state", "handling", "record.published_at"), ("start.received",)
+)
+SESSIONS_CHANGED = Query("sessions_changed", "sessions", ("state",), ("updated_at",))
 FILES_OF_SESSION = Query("files_of_session", "files", ("session",), ("updated_at",))
 FILES_OF_SESSION_IN_STATUS = Query("files_of_session_in_status", "files", ("session", "status"), ("updated_at",))
 UNASSIGNED_FILES = Query("unassigned_files", "files", ("instrument", "session"), ("first_seen",))
 VERSIONS_OF_FILE = Query("versions_of_file", "files/{parent}/versions", (), ("generation",))
+FILES = Query("files", "files", (), ())
+FILES_IN_STATUS = Query("files_in_status", "files", ("status",), ("updated_at",))
 RECORD_VERSIONS = Query("record_versions", "records/{parent}/versions", (), ("version",))
 INSTRUMENTS = Query("instruments", "instruments", (), ())
 CLIENTS = Query("clients", "clients", (), ())
 TOKENS = Query("tokens", "tokens", (), ())
+SWEEPS = Query("sweeps", "sweeps", (), ())
+FINDINGS = Query("findings", "findings", (), ("since",))
 
 QUERIES = (
     SESSIONS,
     SESSIONS_OF_INSTRUMENT,
     SESSIONS_IN_STATE,
+    RECORDS_NEVER_PUBLISHED,
+    SESSIONS_CHANGED,
     FILES_OF_SESSION,
     FILES_OF_SESSION_IN_STATUS,
     UNASSIGNED_FILES,
+    FILES,
+    FILES_IN_STATUS,
     VERSIONS_OF_FILE,
     RECORD_VERSIONS,
     INSTRUMENTS,
     CLIENTS,
     TOKENS,
+    SWEEPS,
+    FINDINGS,
 )
 
 
@@ -191,9 +229,9 @@ class Page(Generic[D]):
 
 
 # What the smallest catalog takes (https://cloud.google.com/firestore/quotas): values of one field in a query, and the
-# JSON text of a document.
+# JSON text of a document; of 1 MiB for a document, some is left for its name and the fields that queries need.
 MAX_ALTERNATIVES = 30
-MAX_DOCUMENT_BYTES = 1024 * 1024
+MAX_DOCUMENT_BYTES = 1_000_000
 
 
 class Catalog(Protocol):
@@ -258,6 +296,11 @@ def find_all(
 LONGEST_WINDOW = timedelta(hours=1)
 
 
+# What else is to be done when a delivery gives up, before it is parked; may be called again for the same one. It is
+# given the event, the error's code and its words.
+OnParked = Callable[[Event, str, str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Parked:
     """A delivery that gave up after its attempts: kept with its reason until it is replayed or superseded.
@@ -303,3 +346,12 @@ class Events(Protocol):
 
     def replay(self, parked_id: str) -> bool:
         """Deliver a parked event again, with fresh attempts; False where there is none of that id."""
+
+    def discard(self, parked_id: str) -> bool:
+        """Forget a parked delivery; False where there is none of that id."""
+
+    def maintain(self, on_parked: OnParked) -> None:
+        """Do what cannot be done while an event is delivered: release what is due, park what nobody answered for.
+
+        To be called every minute or so (`services/sweep.py`); an adapter that does all by itself does nothing.
+        """

@@ -10,9 +10,9 @@ import difflib
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scopeline.domain.errors import InvalidInput
@@ -43,6 +43,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SCOPELINE_", extra="ignore")
 
+    edition: Literal["embedded", "gcp"] = Field(
+        "embedded", description="`embedded`: all on this machine; `gcp`: Google Cloud, or its emulators"
+    )
+
     # The local edition
     data_dir: Path = Field(default_factory=default_data_folder, description="Folder of everything that is kept")
     host: str = Field("127.0.0.1", description="Address that the API and the site listen on")
@@ -53,6 +57,30 @@ class Settings(BaseSettings):
         None, description="Address of the web site as people see it, if not host and site_port"
     )
     anonymous: bool = Field(False, description="Whether records may be read without logging in")
+
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="Log lines: `text` for people, `json` with Cloud Logging's field names; by itself `json` with the "
+        "edition `gcp`",
+    )
+
+    # Google Cloud
+    project: str = Field("", description="Google Cloud project")
+    raw_bucket: str = Field("", description="Bucket of what instruments send")
+    derived_bucket: str = Field("", description="Bucket of previews, metadata and records")
+    database: str = Field("(default)", description="Firestore database")
+    topics: str = Field("scopeline", description="First part of the names of Pub/Sub topics and subscriptions")
+    service_account: str = Field("", description="The functions' service account, which signs download URLs")
+    push_audience: str = Field("", description="Audience of the tokens that come with pushed messages")
+    push_service_account: str = Field("", description="Service account whose tokens come with pushed messages")
+    raw_mount: Path | None = Field(
+        None, description="Folder where the raw bucket is mounted, for files that are too large to copy"
+    )
+    copied_bytes: Annotated[int, Field(ge=0)] = Field(
+        256 * MIB, description="Largest object in bytes that is copied for reading"
+    )
+    records_url: str | None = Field(None, description="Address of the web site that records are published to")
+    records_token: SecretStr | None = Field(None, description="Token by which records are published")
 
     # What records and sites say of the facility
     facility: str = Field("Scopeline", description="Name of the facility, shown on the web site")
@@ -67,6 +95,11 @@ class Settings(BaseSettings):
     # Building records
     settle_seconds: Annotated[int, Field(ge=0)] = Field(
         7200, description="Seconds after END when a record is built although files are missing"
+    )
+
+    # Sessions without END
+    forget_after_hours: Annotated[float, Field(ge=0, le=24 * 365)] = Field(
+        12, description="Hours without a sign of a running session after which it is ended; 0: never"
     )
 
     # Reading files
@@ -90,9 +123,20 @@ class Settings(BaseSettings):
         """`settle_seconds` as a duration."""
         return timedelta(seconds=self.settle_seconds)
 
+    @property
+    def forget_after(self) -> timedelta:
+        """`forget_after_hours` as a duration; nothing: never."""
+        return timedelta(hours=self.forget_after_hours)
+
 
 # Environment variables of the other programs, which are not looked at here.
-OTHER_PROGRAMS = ("SCOPELINE_SITE_", "SCOPELINE_LOGGER_", "SCOPELINE_TEST_", "SCOPELINE_SCALE")
+OTHER_PROGRAMS = (
+    "SCOPELINE_SITE_",
+    "SCOPELINE_LOGGER_",
+    "SCOPELINE_TEST_",
+    "SCOPELINE_SCALE",
+    "SCOPELINE_GCS_EMULATOR",
+)
 
 
 def _refuse_unknown_names() -> None:

@@ -22,12 +22,16 @@ def modules(folder: str) -> list[str]:
 
 
 def loaded_by(names: list[str]) -> set[str]:
-    """The top-level packages in `sys.modules` of a fresh process that imports `names`."""
+    """The top-level packages that a fresh process has in `sys.modules` because it imports `names`.
+
+    Some packages are put there at every start: those whose installer made a namespace of them.
+    """
     code = f"""
 import importlib, json, sys
+there = set(sys.modules)
 for name in {names!r}:
     importlib.import_module(name)
-print(json.dumps(list(sys.modules)))
+print(json.dumps(list(set(sys.modules) - there)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     return {name.partition(".")[0] for name in json.loads(done.stdout)}

@@ -291,6 +291,12 @@ class FailuresAnswer(Answer):
     cursor: str | None
 
 
+class ReplayedAnswer(Answer):
+    """What is tried again."""
+
+    id: str
+
+
 class FieldProblem(Answer):
     """What is wrong with one field."""
 

@@ -7,21 +7,36 @@ from datetime import UTC, datetime
 
 from flask import Flask, Response, g, request
 
-from scopeline.api import corrections, files, openapi, problems, records, sessions, state, uploads
+from scopeline.api import (
+    corrections,
+    erasure,
+    failures,
+    files,
+    metrics,
+    openapi,
+    problems,
+    records,
+    sessions,
+    state,
+    uploads,
+)
 from scopeline.api.auth import PUBLIC, identify
+from scopeline.api.call_log import about_call, begin_call, log_call
 from scopeline.api.calls import Ask, Call, Reply
-from scopeline.api.refusals import log_refusal
 from scopeline.services.backend import Backend
 
 MAX_BODY_BYTES = 1024 * 1024
 
 CALLS: tuple[Call, ...] = (
     *state.CALLS,
+    *failures.CALLS,
+    *metrics.CALLS,
     *sessions.CALLS,
     *uploads.CALLS,
     *files.CALLS,
     *records.CALLS,
     *corrections.CALLS,
+    *erasure.CALLS,
 )
 
 
@@ -35,15 +50,17 @@ def create_application(backend: Backend) -> Flask:
     for each in (*CALLS, openapi.call_for(CALLS)):
         application.add_url_rule(each.rule, each.name, _view(backend, each), methods=[each.method])
     application.after_request(_complete)
-    application.after_request(log_refusal)
+    application.before_request(begin_call)
+    application.after_request(log_call)
     return application
 
 
 def _view(backend: Backend, each: Call) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        caller = None if each.name in PUBLIC else identify(backend, request.headers, each.name)
-        g.caller = caller
-        return _encode(each.run(Ask(backend, request, caller), path))
+        with about_call():
+            caller = None if each.name in PUBLIC else identify(backend, request.headers, each.name)
+            g.caller = caller
+            return _encode(each.run(Ask(backend, request, caller), path))
 
     return view
 

@@ -44,7 +44,11 @@ RIGHTS: Mapping[str, frozenset[TokenKind]] = {
     "correct_session": _STAFF,
     "get_overlay": _STAFF,
     "edit_overlay": _STAFF,
+    "erase": frozenset({ADMIN}),
     "failures": frozenset({ADMIN}),
+    "replay_failure": frozenset({ADMIN}),
+    "status": frozenset({ADMIN}),
+    "metrics": frozenset({ADMIN}),
 }
 
 # Calls by which people change things: a site names the person.

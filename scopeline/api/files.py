@@ -21,7 +21,7 @@ from scopeline.services.versions import picture_of, version_to_read
 _BYTES = Media("application/octet-stream")
 
 
-@call("GET", "/v1/files", {200: FilesAnswer}, problems=(404,))
+@call("GET", "/v1/files", {200: FilesAnswer}, problems=(404, 410))
 def list_files(ask: Ask, query: FilesQuery) -> Reply:
     """The files of a session, by their last change."""
     listed = list_session_files(

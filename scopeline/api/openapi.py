@@ -23,6 +23,7 @@ _References = Mapping[tuple[Any, _Mode], dict[str, Any]]
 
 _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "session": {"type": "string", "minLength": 1, "description": "A session's id or its local_id"},
+    "failure": {"type": "string", "minLength": 1, "description": "A failure's id"},
     "file": {"type": "string", "minLength": 1, "description": "A file's id"},
     "dataset": {"type": "integer", "minimum": 0, "maximum": 999_999, "description": "A dataset's index, from 0"},
 }
@@ -73,6 +74,8 @@ def error_statuses(each: Call) -> set[int]:
         statuses |= {400, 401, 403, 503}
     if each.parameters:
         statuses |= {404}
+    if "session" in each.parameters:
+        statuses |= {410}
     if each.query is not None:
         statuses |= {422}
     if each.body is not None:

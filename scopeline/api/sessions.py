@@ -11,7 +11,7 @@ from scopeline.services.backend import Backend
 from scopeline.services.sessions import Happening, Start
 
 
-@call("POST", "/v1/sessions", {200: SessionAnswer, 201: SessionAnswer}, problems=(404, 409))
+@call("POST", "/v1/sessions", {200: SessionAnswer, 201: SessionAnswer}, problems=(404, 409, 410))
 def start(ask: Ask, body: StartBody) -> Reply:
     """START: make a session, or find the one that this local_id made."""
     session, created = sessions.start_session(

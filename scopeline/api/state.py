@@ -1,10 +1,9 @@
-"""How the server is, who calls, how loggers are, what gave up."""
+"""How the server is, who calls, how loggers are."""
 
 from __future__ import annotations
 
 from scopeline.api.answers import (
     ClientAnswer,
-    FailuresAnswer,
     HealthAnswer,
     HeartbeatAnswer,
     InstrumentAnswer,
@@ -12,7 +11,7 @@ from scopeline.api.answers import (
     TokenAnswer,
 )
 from scopeline.api.calls import Ask, Reply, call
-from scopeline.api.requests import HeartbeatBody, PageQuery
+from scopeline.api.requests import HeartbeatBody
 from scopeline.services import access, health
 from scopeline.services.ignore import shared_patterns
 
@@ -61,11 +60,4 @@ def heartbeat(ask: Ask, body: HeartbeatBody) -> Reply:
     return Reply(HeartbeatAnswer(server_time=now, minimum_logger_version=MINIMUM_LOGGER_VERSION))
 
 
-@call("GET", "/v1/failures", {200: FailuresAnswer})
-def failures(ask: Ask, query: PageQuery) -> Reply:
-    """Work that gave up, oldest first."""
-    found, cursor = health.list_failures(ask.backend, limit=query.limit, cursor=query.cursor)
-    return Reply(FailuresAnswer(failures=found, cursor=cursor))
-
-
-CALLS = (healthz, readyz, me, heartbeat, failures)
+CALLS = (healthz, readyz, me, heartbeat)

@@ -25,7 +25,7 @@ def announce(ask: Ask, session: str, body: AnnounceBody) -> Reply:
     return Reply(AnnouncedAnswer(files=[_announced(answer) for answer in answers]))
 
 
-@call("POST", "/v1/uploads", {200: StoredAnswer, 201: UploadAnswer}, problems=(404, 409, 507))
+@call("POST", "/v1/uploads", {200: StoredAnswer, 201: UploadAnswer}, problems=(404, 409, 410, 507))
 def upload(ask: Ask, body: UploadBody) -> Reply:
     """Ask where to send a file's bytes."""
     granted = uploads.request_upload(

@@ -1,8 +1,9 @@
-"""The demonstration: starts the local edition, plays a session with the real logger, waits for the record's page."""
+"""The demonstration: starts an edition on this machine, plays a session with the real logger, waits for its page."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,11 +16,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scopeline.bootstrap import embedded
+from scopeline.adapters.embedded.private_folder import make_private_folder
+from scopeline.bootstrap import embedded, google
 from scopeline.demo.player import Logger, Scene, play, scenes_of_folder
 from scopeline.domain.errors import Conflict, ScopelineError
 from scopeline.domain.instruments import Root, TokenKind
 from scopeline.local.child import bound_command, end_child
+from scopeline.local.functions_process import settings_environment
 from scopeline.services.access import add_instrument, change_instrument, make_token, set_client
 from scopeline.services.backend import Backend
 from scopeline.settings import Settings
@@ -51,13 +54,12 @@ class Access:
 
 
 def prepare(settings: Settings, instrument: str, name: str, zone: str | None) -> Access:
-    """Add the instrument and its client to the data folder, and make tokens for a day.
+    """Add the instrument and its client to the edition's catalog, and make tokens for a day.
 
     An instrument of an earlier demonstration keeps its time zone, unless one is given. Raises DataFolderInUse,
     InvalidInput.
     """
-    with embedded(settings) as edition:
-        backend = edition.backend
+    with _stopped_edition(settings) as backend:
         try:
             add_instrument(backend, {"id": instrument, "name": name, "zone": zone or "UTC"})
         except Conflict:
@@ -67,13 +69,36 @@ def prepare(settings: Settings, instrument: str, name: str, zone: str | None) ->
         return Access(_token(backend, TokenKind.CLIENT, CLIENT), _token(backend, TokenKind.ADMIN, "demo"))
 
 
+@contextmanager
+def edition_for(settings: Settings) -> Iterator[Settings]:
+    """The settings with all that the edition needs to be started; Google Cloud's emulators run meanwhile."""
+    if settings.edition == "gcp":
+        from scopeline.local.cloud_edition import found_emulators, with_names
+
+        with found_emulators():
+            yield with_names(settings)
+    else:
+        yield settings
+
+
+@contextmanager
+def _stopped_edition(settings: Settings) -> Iterator[Backend]:
+    """The back end of an edition that does not run yet. Raises DataFolderInUse."""
+    if settings.edition == "gcp":
+        with google(settings) as cloud:
+            yield cloud.backend
+    else:
+        with embedded(settings) as local:
+            yield local.backend
+
+
 def _token(backend: Backend, kind: TokenKind, subject: str) -> str:
     return make_token(backend, kind, subject, expires_at=backend.clock() + TOKEN_LIFE)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running local edition, seen from outside."""
+    """The running edition, seen from outside."""
 
     api: str
     site: str
@@ -85,7 +110,9 @@ class Service:
 
     def fetch(self, path: str) -> bytes:
         """The bytes of an API call. Raises DemoFailed."""
-        asked = urllib.request.Request(self.api + path, headers={"Authorization": f"Bearer {self.token}"})
+        asked = urllib.request.Request(self.api + path)
+        # A redirect to a store's signed address goes without it.
+        asked.add_unredirected_header("Authorization", f"Bearer {self.token}")
         return _read(asked)
 
     def page(self, address: str) -> bytes:
@@ -105,13 +132,19 @@ def _read(asked: urllib.request.Request) -> bytes:
 
 
 @contextmanager
-def running_service(data_dir: Path, token: str, *options: str) -> Iterator[Service]:
-    """`scopeline serve` on free ports as a child process, for as long as the context lasts. Raises DemoFailed."""
-    log_path = data_dir / "service.log"
-    command = [sys.executable, "-m", "scopeline", "serve", "--json", "--data-dir", str(data_dir), *options]
+def running_service(settings: Settings, token: str, *options: str) -> Iterator[Service]:
+    """`scopeline serve` with these settings as a child process, for as long as the context lasts. Raises DemoFailed."""
+    make_private_folder(settings.data_dir)
+    log_path = settings.data_dir / "service.log"
+    command = [sys.executable, "-m", "scopeline", "serve", "--json", *options]
     with log_path.open("ab") as log:
         child = subprocess.Popen(
-            bound_command(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
+            bound_command(*command),
+            env={**os.environ, **settings_environment(settings)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
     assert child.stdout is not None
     try:

@@ -19,6 +19,7 @@ class Topic(StrEnum):
     SESSION_ENDED = "session.ended"  # END came, or the time after it is over; key: session id
     SESSION_CHANGED = "session.changed"  # files, corrections or overlays changed; key: session id
     RECORD_BUILT = "record.built"  # a record version stands in the catalog; key: session id
+    SESSION_ERASED = "session.erased"  # a person had the session erased; key: session id
 
 
 class Event(Part):
@@ -60,3 +61,4 @@ class StoredObject(Part):
     content_type: str = "application/octet-stream"
     metadata: dict[str, str] = Field(default_factory=dict)
     stored_at: Moment | None = None
+    retained_until: Moment | None = None  # it cannot be deleted before; the year 9999 where no end is known

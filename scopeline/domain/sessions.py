@@ -143,6 +143,19 @@ class LocalId(Document):
         return f"local_ids/{self.local_id}"
 
 
+class Changes(Part):
+    """Which changes its record was asked to follow, counted in rounds; no clock is involved.
+
+    Who changed something asks for a new round, unless one was asked for that no build has started. A build starts the
+    last round asked for before it reads, and covers it when its record stands. So nothing changed since a record where
+    all that was asked for is covered.
+    """
+
+    asked: int = 0
+    started: int = 0
+    covered: int = 0
+
+
 class Session(Document):
     """A session. Files are not listed here: each file names its session (design section 5)."""
 
@@ -166,7 +179,9 @@ class Session(Document):
     state: SessionState = SessionState.OPEN
     announced: dict[str, int] = Field(default_factory=dict)
     record: RecordState | None = None
+    changes: Changes = Field(default_factory=Changes)
     corrections: list[Correction] = Field(default_factory=list)
+    erased: bool = False  # a person had it erased: it is closed to everybody, and goes when the rest of it is gone
     updated_at: Moment
 
     @property

@@ -245,7 +245,9 @@ def require_instrument(caller: Caller, instrument_id: str) -> None:
 
 def sees_session(caller: Caller, session: Session) -> bool:
     """Whether the caller may read the session: all for site and admin; a client its own and the ones now open on its
-    instruments."""
+    instruments. Nobody one that is erased."""
+    if session.erased:
+        return False
     if caller.reads_all:
         return True
     client = caller.sender

@@ -12,7 +12,7 @@ from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import SETTLED, File, FileStatus
 from scopeline.domain.instruments import Instrument
 from scopeline.domain.records import Overlay, Record
-from scopeline.domain.sessions import RecordState, Session, SessionState
+from scopeline.domain.sessions import Changes, RecordState, Session, SessionState
 from scopeline.ports import FILES_OF_SESSION, FILES_OF_SESSION_IN_STATUS, PreconditionFailed, find_all
 from scopeline.records.as_json import record_as_json
 from scopeline.records.builder import build_xml
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 FIRST_WINDOW = timedelta(seconds=30)
 LAST_WINDOW = timedelta(hours=1)
 WAITING = tuple(sorted(status.value for status in frozenset(FileStatus) - SETTLED))
+
+# In an event's data: all that it asks for is counted in the session's `changes`, or is known from its files' status.
+COUNTED = "counted"
 
 # A name in the store or the catalog that belongs to a build which did not finish is passed over.
 VERSIONS_TRIED = 100
@@ -65,25 +68,28 @@ def build_session(backend: Backend, event: Event) -> None:
     An open session has no record. The first record waits until all announced files are settled, or until the time for
     that is over; the event of that moment was published at END. Writes XML object, Record and Session, in this order,
     then publishes; a redelivery finds each of them again. Raises RecordInvalid, and BuildOvertaken where another build
-    of the session was quicker.
+    of the session was quicker. Where nothing changed since the record, the files are not read again.
     """
     stored = backend.catalog.get(Session, f"sessions/{event.key}")
     if stored is None:
         raise NotFound(f"Session {event.key} is not in the catalog, so it has no record.", code="unknown_session")
     session = stored.document
-    if session.state is SessionState.OPEN:
+    if session.state is SessionState.OPEN or session.erased:
         return
     if session.state is SessionState.ENDED and not _is_due(backend, session):
         return
+    if session.state is SessionState.RECORDED and event.data.get(COUNTED) and _is_covered(backend, session):
+        _publish(backend, session.id)
+        return
+    session = _start_round(backend, session.id)
     inputs = _inputs(backend, session)
     digest = inputs.digest()
     if session.record is None or session.record.inputs != digest:
         record = _store(backend, session, inputs, digest)
         _make_current(backend, session, record)
         log.info("Built record %s version %d of %d files.", session.id, record.version, record.files)
-    elif session.state is SessionState.ENDED:
-        # It went on after its record, and nothing came of that.
-        _mark_recorded(backend, session.id)
+    else:
+        _cover(backend, session)
     _publish(backend, session.id)
 
 
@@ -211,21 +217,56 @@ def _make_current(backend: Backend, seen: Session, record: Record) -> None:
             published_version=published.published_version if published else None,
         )
         session.state = SessionState.RECORDED
+        session.changes = _with_covered(session.changes, seen.changes.started)
         session.updated_at = backend.clock()
         return True
 
     change(backend.catalog, Session, f"sessions/{seen.id}", edit)
 
 
-def _mark_recorded(backend: Backend, session_id: str) -> None:
+def _is_covered(backend: Backend, session: Session) -> bool:
+    """Whether nothing changed since the record, and no file that it knows is waited for."""
+    if session.changes.asked != session.changes.covered:
+        return False
+    waiting = {"session": session.id, "status": list(WAITING)}
+    return backend.catalog.count(FILES_OF_SESSION_IN_STATUS, where=waiting) == 0
+
+
+def _start_round(backend: Backend, session_id: str) -> Session:
+    """The session, with the last round asked for started: what changes from now on asks for another one.
+
+    A build that nobody asked for in rounds is one of its own, so that what it does not finish stays to be done.
+    """
+
     def edit(session: Session) -> bool:
-        if session.state is not SessionState.ENDED:
+        asked = session.changes.asked + (session.changes.asked == session.changes.covered)
+        if session.changes.started == asked:
             return False
-        session.state = SessionState.RECORDED
-        session.updated_at = backend.clock()
+        session.changes = session.changes.model_copy(update={"asked": asked, "started": asked})
         return True
 
-    change(backend.catalog, Session, f"sessions/{session_id}", edit)
+    return change(backend.catalog, Session, f"sessions/{session_id}", edit)
+
+
+def _cover(backend: Backend, seen: Session) -> None:
+    """Note that the record stands as the round wants it; also where it went on after it, and nothing came of that."""
+
+    def edit(session: Session) -> bool:
+        changes = _with_covered(session.changes, seen.changes.started)
+        recorded = session.state is SessionState.ENDED
+        if changes == session.changes and not recorded:
+            return False
+        session.changes = changes
+        if recorded:
+            session.state = SessionState.RECORDED
+            session.updated_at = backend.clock()
+        return True
+
+    change(backend.catalog, Session, f"sessions/{seen.id}", edit)
+
+
+def _with_covered(changes: Changes, started: int) -> Changes:
+    return changes.model_copy(update={"covered": max(changes.covered, started)})
 
 
 def _publish(backend: Backend, session_id: str) -> None:

@@ -12,9 +12,10 @@ from scopeline.domain.documents import Moment
 from scopeline.domain.errors import NotFound
 from scopeline.domain.events import StoredObject
 from scopeline.domain.files import File, FileVersion, Membership, Verified, derived_fields
-from scopeline.ports import VERSIONS_OF_FILE, Stored, find_all
+from scopeline.ports import VERSIONS_OF_FILE, find_all
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
+from scopeline.services.tombstones import refuse_erased_object
 
 UPLOADED = "uploaded to the session"
 FOREIGN = "unknown"  # instrument, client or root of an object whose name does not say it
@@ -28,41 +29,48 @@ def get_file(backend: Backend, file_id: str) -> File:
     return stored.document
 
 
-def get_or_create_file(backend: Backend, stored_object: StoredObject) -> Stored[File]:
+def get_or_create_file(backend: Backend, stored_object: StoredObject) -> File:
     """The file of an object in raw; where it has no document, one made of the object's name and metadata.
 
-    A name that is not of Scopeline's making is accepted too: its file belongs to no session.
+    A name that is not of Scopeline's making is accepted too: its file belongs to no session. Raises SessionErased where
+    the file was erased with its session.
     """
     key = f"files/{names.file_id(stored_object.bucket, stored_object.name)}"
     found = backend.catalog.get(File, key)
     if found is None:
-        backend.catalog.create(_file_from_object(backend, stored_object))
+        refuse_erased_object(backend, stored_object.name)
+        made = _file_from_object(backend, stored_object)
+        if backend.catalog.create(made):
+            return made
         found = backend.catalog.get(File, key)
     if found is None:
         raise NotFound(f"{key} of object {stored_object.name!r} was erased while it was made.")
-    return found
+    return found.document
 
 
-def upsert_version(backend: Backend, file: File, stored_object: StoredObject) -> Stored[FileVersion]:
-    """The document of one stored version, made where there is none yet (ingest and confirm may come in any order)."""
-    key = f"files/{file.id}/versions/{stored_object.generation}"
-    found = backend.catalog.get(FileVersion, key)
+def upsert_version(backend: Backend, file: File, stored_object: StoredObject) -> FileVersion:
+    """The document of one stored version, made where there is none yet (ingest and confirm may come in any order).
+
+    A version that `file` is older than is most likely new: it is made without a look before.
+    """
+    made = FileVersion(
+        file=file.id,
+        generation=stored_object.generation,
+        size=stored_object.size,
+        md5=stored_object.md5,
+        crc32c=stored_object.crc32c,
+        stored_at=stored_object.stored_at or backend.clock(),
+        mtime=_moment(stored_object.metadata.get("mtime")),
+    )
+    is_known = file.generation is not None and file.generation >= made.generation
+    found = backend.catalog.get(FileVersion, made.key) if is_known else None
     if found is None:
-        backend.catalog.create(
-            FileVersion(
-                file=file.id,
-                generation=stored_object.generation,
-                size=stored_object.size,
-                md5=stored_object.md5,
-                crc32c=stored_object.crc32c,
-                stored_at=stored_object.stored_at or backend.clock(),
-                mtime=_moment(stored_object.metadata.get("mtime")),
-            )
-        )
-        found = backend.catalog.get(FileVersion, key)
+        if backend.catalog.create(made):
+            return made
+        found = backend.catalog.get(FileVersion, made.key)
     if found is None:
-        raise NotFound(f"{key} was erased while it was made.")
-    return found
+        raise NotFound(f"{made.key} was erased while it was made.")
+    return found.document
 
 
 def get_version(backend: Backend, file_id: str, generation: int) -> FileVersion | None:

@@ -18,16 +18,15 @@ from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.files import Extraction, File, FileStatus, FileVersion
 from scopeline.domain.instruments import Instrument
 from scopeline.domain.names import file_id
-from scopeline.domain.sessions import Session
 from scopeline.formats import registry
 from scopeline.formats.results import Extracted, ExtractRequest
-from scopeline.ports import MissingObject, ObjectRef
+from scopeline.ports import MissingObject, NotCurrent, ObjectRef, TooLargeToCopy
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
 from scopeline.services.companions import companions_of_object, leaders_of_object
 from scopeline.services.derived import store_result
 from scopeline.services.files import get_or_create_file, get_version, refresh_file, upsert_version
-from scopeline.services.membership import publish_changed
+from scopeline.services.membership import tell_session
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +70,8 @@ class Inputs:
 def object_finalized(backend: Backend, reader: FileReader, event: Event) -> None:
     """Handle `object.finalized`: read the new version, and again the files that are read together with it."""
     stored = _raw_object(backend, event)
-    file = get_or_create_file(backend, stored).document
-    version = upsert_version(backend, file, stored).document
+    file = get_or_create_file(backend, stored)
+    version = upsert_version(backend, file, stored)
     log.info("Stored %s: %s, %d bytes.", _words(file), file.path, stored.size)
     if backend.raw.stat(stored.name, stored.generation) is None:
         _mark_deleted(backend, version)
@@ -84,8 +83,8 @@ def object_finalized(backend: Backend, reader: FileReader, event: Event) -> None
 def object_deleted(backend: Backend, event: Event) -> None:
     """Handle `object.deleted`: the version is gone, whichever event came first."""
     stored = _raw_object(backend, event)
-    file = get_or_create_file(backend, stored).document
-    _mark_deleted(backend, upsert_version(backend, file, stored).document)
+    file = get_or_create_file(backend, stored)
+    _mark_deleted(backend, upsert_version(backend, file, stored))
     _finish(backend, file)
 
 
@@ -94,8 +93,8 @@ def object_changed(backend: Backend, reader: FileReader, event: Event) -> None:
     name = _changed_object(backend, event)
     stored = backend.raw.stat(name)
     if stored is not None:
-        file = get_or_create_file(backend, stored).document
-        _extract(backend, reader, file, upsert_version(backend, file, stored).document)
+        file = get_or_create_file(backend, stored)
+        _extract(backend, reader, file, upsert_version(backend, file, stored))
     key = file_id(backend.raw.bucket, name)
     if stored is None and backend.catalog.get(File, f"files/{key}") is None:
         return
@@ -105,7 +104,7 @@ def object_changed(backend: Backend, reader: FileReader, event: Event) -> None:
         version = get_version(backend, key, file.generation)
         if version is not None:
             _extract(backend, reader, file, version)
-            refresh_file(backend, key)
+            file = refresh_file(backend, key)
     _tell_session(backend, file)
 
 
@@ -122,23 +121,17 @@ def object_gave_up(backend: Backend, event: Event, reason: str) -> None:
     if stored is None:
         # Deleted meanwhile: its own event tells.
         return
-    file = get_or_create_file(backend, stored).document
-    version = upsert_version(backend, file, stored).document
+    file = get_or_create_file(backend, stored)
+    version = upsert_version(backend, file, stored)
 
     def give_up(current: FileVersion) -> bool:
         if current.extraction is not None:
             return False
-        current.extraction = Extraction(
-            inputs=GIVEN_UP,
-            status=FileStatus.FAILED,
-            reason=f"It could not be processed: {reason}",
-            extracted_at=backend.clock(),
-        )
+        current.extraction = _given_up(backend, f"It could not be processed: {reason}")
         return True
 
     change(backend.catalog, FileVersion, version.key, give_up)
-    refresh_file(backend, file.id)
-    _tell_session(backend, file)
+    _tell_session(backend, refresh_file(backend, file.id))
 
 
 def _raw_object(backend: Backend, event: Event) -> StoredObject:
@@ -188,7 +181,7 @@ def _mark_deleted(backend: Backend, version: FileVersion) -> None:
 
 def _finish(backend: Backend, file: File) -> None:
     """What follows from a changed version: the file's state, the files read together with it, the session."""
-    refresh_file(backend, file.id)
+    refreshed = refresh_file(backend, file.id)
     for name in (
         *leaders_of_object(backend.raw, file.object),
         *(c.name for c in companions_of_object(backend.raw, file.object)),
@@ -201,15 +194,13 @@ def _finish(backend: Backend, file: File) -> None:
                 data={"bucket": backend.raw.bucket, "object": name},
             )
         )
-    _tell_session(backend, file)
+    _tell_session(backend, refreshed)
 
 
 def _tell_session(backend: Backend, file: File) -> None:
-    stored = backend.catalog.get(File, file.key)
-    session_id = stored.document.session if stored else None
-    session = backend.catalog.get(Session, f"sessions/{session_id}") if session_id else None
-    if session is not None:
-        publish_changed(backend, session.document)
+    """Tell the session of a file as it stood when it was refreshed; who moves it after that tells by himself."""
+    if file.session:
+        tell_session(backend, file.session)
 
 
 # --------------------------------------------------------------------------------------------------- extraction
@@ -228,6 +219,11 @@ def _extract(backend: Backend, reader: FileReader, file: File, version: FileVers
     else:
         try:
             extraction = _read(backend, reader, file, version, inputs, instrument)
+        except NotCurrent:
+            # A newer version of it, or of a companion, came meanwhile: its own event tells.
+            return
+        except TooLargeToCopy as error:
+            extraction = _given_up(backend, str(error))
         except MissingObject:
             read = [(file.object, version.generation), *((c.name, c.generation) for c in inputs.companions)]
             if all(backend.raw.stat(name, generation) for name, generation in read):
@@ -272,8 +268,20 @@ def _inputs(backend: Backend, file: File, version: FileVersion, instrument: Inst
     )
 
 
+def inputs_now(backend: Backend, file: File, version: FileVersion) -> Inputs:
+    """What reading the version would depend on now; another hash than its result's means that it is read again."""
+    return _inputs(backend, file, version, _instrument(backend, file))
+
+
 def _inputs_read(version: FileVersion) -> str | None:
-    return version.extraction.inputs if version.extraction else None
+    """The hash of what a version was read with. Where its reader failed, it was not read: limits may be others now."""
+    read = version.extraction
+    return read.inputs if read and read.status is not FileStatus.FAILED else None
+
+
+def _given_up(backend: Backend, reason: str) -> Extraction:
+    """There is no result, for this reason."""
+    return Extraction(inputs=GIVEN_UP, status=FileStatus.FAILED, reason=reason, extracted_at=backend.clock())
 
 
 def _companion_result(backend: Backend, inputs: Inputs) -> Extraction:

@@ -20,6 +20,7 @@ from scopeline.ports import (
 )
 from scopeline.services.access import Caller, require_instrument, sees_file, sees_session
 from scopeline.services.backend import Backend
+from scopeline.services.tombstones import SessionErased, refuse_erased
 
 # How far back the session that a file was first seen in is looked for, in sessions of the instrument.
 SESSIONS_LOOKED_AT = 5
@@ -38,17 +39,21 @@ class ListedFiles:
 
 
 def find_session(backend: Backend, ref: str) -> Stored[Session]:
-    """The session with this id or `local_id`. Raises NotFound (`unknown_session`)."""
+    """The session with this id or `local_id`. Raises NotFound (`unknown_session`), SessionErased."""
     session_id: str | None = ref if names.is_session_id(ref) else None
     if names.is_local_id(ref):
         local = backend.catalog.get(LocalId, f"local_ids/{ref}")
         session_id = local.document.session if local else None
     stored = backend.catalog.get(Session, f"sessions/{session_id}") if session_id else None
+    if stored is None and session_id:
+        refuse_erased(backend, session_id)
     if stored is None or (names.is_local_id(ref) and stored.document.local_id != ref):
         raise NotFound(
             f"There is no session {ref[:60]!r}. Expected its id or the local_id of its START; send START first.",
             code="unknown_session",
         )
+    if stored.document.erased:
+        raise SessionErased(stored.document.id)
     return stored
 
 
@@ -99,6 +104,8 @@ def session_seen_at(backend: Backend, instrument: str, moment: datetime) -> Sess
         Session, SESSIONS_OF_INSTRUMENT, where={"instrument": instrument}, limit=SESSIONS_LOOKED_AT
     )
     for session in latest.items:
+        if session.erased:
+            continue
         if session.started_at <= moment and (session.end is None or moment < session.end.moment):
             return session
     return None

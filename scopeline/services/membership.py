@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from scopeline.domain.errors import NotFound
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, Membership
 from scopeline.domain.sessions import Session, SessionState
 from scopeline.ports import FILES_OF_SESSION, UNASSIGNED_FILES, find_all
 from scopeline.services.backend import Backend
-from scopeline.services.build import window_for
+from scopeline.services.build import COUNTED, window_for
 from scopeline.services.changes import change
 from scopeline.services.files import touch
 from scopeline.services.lookup import session_seen_at
@@ -19,10 +20,35 @@ CLAIMED = "first seen during the session"
 
 
 def publish_changed(backend: Backend, session: Session) -> None:
-    """Say that something of the session changed, joined with other changes; an open session has no record to change."""
-    if session.state is not SessionState.OPEN:
-        changed = Event(type=Topic.SESSION_CHANGED, key=session.id, at=backend.clock())
-        backend.events.coalesce(changed, window_for(session))
+    """Say that something of the session changed, joined with other changes; an open session has no record to change.
+
+    To be called when the change is written: the session is read again after it.
+    """
+    tell_session(backend, session.id)
+
+
+def tell_session(backend: Backend, session_id: str) -> None:
+    """The same as `publish_changed`; nothing where there is no such session."""
+    told = _ask_for_round(backend, session_id)
+    if told is not None and told.state is not SessionState.OPEN:
+        changed = Event(type=Topic.SESSION_CHANGED, key=told.id, at=backend.clock(), data={COUNTED: True})
+        backend.events.coalesce(changed, window_for(told))
+
+
+def _ask_for_round(backend: Backend, session_id: str) -> Session | None:
+    """The session, with a round asked for that no build has started; None where it was erased."""
+
+    def edit(session: Session) -> bool:
+        changes = session.changes
+        if session.state is SessionState.OPEN or changes.asked > changes.started:
+            return False
+        session.changes = changes.model_copy(update={"asked": changes.asked + 1})
+        return True
+
+    try:
+        return change(backend.catalog, Session, f"sessions/{session_id}", edit)
+    except NotFound:
+        return None
 
 
 def claim_files(backend: Backend, session: Session) -> int:
@@ -65,9 +91,13 @@ def _unassigned(backend: Backend, session: Session, until: datetime) -> Iterator
 
 def release_later_files(backend: Backend, session: Session, end: datetime) -> None:
     """Give back what a START that arrived after its own END took although it was first seen after that END."""
+    released = False
     for file in find_all(backend.catalog, File, FILES_OF_SESSION, where={"session": session.id}):
         if file.first_seen is not None and file.first_seen >= end and file.membership[-1].why == CLAIMED:
             leave_session(backend, file.id, session.id)
+            released = True
+    if released:
+        publish_changed(backend, session)
 
 
 def join_session(backend: Backend, file_id: str, session_id: str, *, who: str, why: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from scopeline.domain.errors import Conflict, ScopelineError
+from scopeline.domain.errors import Conflict, NotFound, ScopelineError
 from scopeline.domain.events import Event
 from scopeline.domain.records import Record
 from scopeline.domain.sessions import Handling, Session
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
+from scopeline.services.tombstones import SessionErased, find_tombstone
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,15 @@ class RecordSite(Protocol):
 def publish_record(backend: Backend, site: RecordSite, event: Event) -> None:
     """Handle `record.built`: bring the session's current record to the web site and note that it is there.
 
-    Whatever version the event names, the current one is published: an older one would only be replaced. Raises
+    Whatever version the event names, the current one is published: an older one would only be replaced. The session may
+    be erased meanwhile: whoever finds so after it has put the record takes it off again, and so does a redelivery that
+    cannot know whether the one before had put it. Raises
     ScopelineError where there is none, Conflict where the site has a version that the catalog does not know.
     """
     stored = backend.catalog.get(Session, f"sessions/{event.key}")
+    if stored.document.erased if stored else find_tombstone(backend, event.key):
+        site.delete_record(event.key)
+        return
     if stored is None or stored.document.record is None:
         raise ScopelineError(
             f"Session {event.key} has no record to publish. Expected record.built only after a record was stored.",
@@ -67,7 +73,11 @@ def publish_record(backend: Backend, site: RecordSite, event: Event) -> None:
             # A later version was published meanwhile by its own event.
             return
         raise
-    _note_published(backend, event.key, current.version)
+    try:
+        _note_published(backend, event.key, current.version)
+    except NotFound:
+        site.delete_record(event.key)
+        raise
     log.info("Published record %s version %d.", event.key, current.version)
 
 
@@ -78,6 +88,8 @@ def _overtaken(backend: Backend, session_id: str, version: int) -> bool:
 
 def _note_published(backend: Backend, session_id: str, version: int) -> None:
     def edit(session: Session) -> bool:
+        if session.erased:
+            raise SessionErased(session_id)
         record = session.record
         if record is None or (record.published_version or 0) >= version:
             return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from scopeline.domain import names
+from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import Conflict, InvalidInput
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.sessions import (
@@ -24,15 +25,19 @@ from scopeline.domain.sessions import (
 )
 from scopeline.services.access import Caller, get_instrument, require_instrument
 from scopeline.services.backend import Backend
+from scopeline.services.build import COUNTED
 from scopeline.services.changes import change
 from scopeline.services.lookup import own_session
 from scopeline.services.membership import claim_files, publish_changed, release_later_files
+from scopeline.services.tombstones import SessionErased, refuse_erased
 
 log = logging.getLogger(__name__)
 
 # A session with more would no longer fit into one document of every catalog (1 MiB on Firestore).
 MAX_EVENTS = 2000
 MAX_EVENT_CHARACTERS = 300_000
+# Why a session ended that nobody ended.
+FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ def start_session(backend: Backend, caller: Caller, start: Start) -> tuple[Sessi
 
     The uuid's document is written first and names the session; whoever finds it without a session makes that one, so a
     crash between the two writes costs nothing and one uuid never becomes two sessions.
-    Raises Forbidden (`not_your_instrument`), NotFound (`unknown_instrument`), Conflict (`local_id_taken`).
+    Raises Forbidden (`not_your_instrument`), NotFound (`unknown_instrument`), Conflict (`local_id_taken`),
+    SessionErased.
     """
     require_instrument(caller, start.instrument)
     instrument = get_instrument(backend, start.instrument)
@@ -85,14 +91,17 @@ def start_session(backend: Backend, caller: Caller, start: Start) -> tuple[Sessi
     if stored is None:
         if session_id[9:-7] != instrument.id:
             raise _local_id_taken(start.local_id, session_id)
+        refuse_erased(backend, session_id)
         created = backend.catalog.create(_new_session(backend, caller, start, session_id))
         stored = backend.catalog.get(Session, f"sessions/{session_id}")
         if stored is None:
-            raise Conflict(f"Session {session_id} was erased while it was made. Start a new one.")
+            raise SessionErased(session_id)
     session = stored.document
     require_instrument(caller, session.instrument)
     if session.local_id != start.local_id:
         raise _local_id_taken(start.local_id, session_id)
+    if session.erased:
+        raise SessionErased(session_id)
     claim_files(backend, session)
     if created:
         log.info("START of session %s on %s, people: %d.", session.id, session.instrument, len(session.people))
@@ -139,13 +148,42 @@ def end_session(
     if is_first:
         files = sum(session.announced.values())
         log.info("END of session %s on %s, %d files announced.", session.id, session.instrument, files)
+    _follow_end(backend, session, session.end)
+    return session
+
+
+def end_forgotten(backend: Backend, seen: Session, at: datetime) -> bool:
+    """END of a session that nobody ended, at the server's time `at`; False where something happened since it was read.
+
+    What follows is the same as at END. An END that comes later changes nothing of it.
+    """
+    now = backend.clock()
+    ended = False
+
+    def edit(session: Session) -> bool:
+        nonlocal ended
+        ended = session == seen
+        if ended:
+            session.end = Stamp(at=at, sent=now, received=now, offset_minutes=session.start.offset_minutes)
+            session.why_ended, session.state, session.updated_at = FORGOTTEN, SessionState.ENDED, now
+        return ended
+
+    session = change(backend.catalog, Session, seen.key, edit)
+    if ended and session.end is not None:
+        log.warning("Session %s on %s was forgotten: ended at %s.", session.id, session.instrument, utc_text(at))
+        _follow_end(backend, session, session.end)
+    return ended
+
+
+def _follow_end(backend: Backend, session: Session, end: Stamp) -> None:
+    """Take and give back files by START and END, and have the record built now and when waiting for files is over."""
     claim_files(backend, session)
-    if session.start.received > session.end.moment:
-        release_later_files(backend, session, session.end.moment)
+    if session.start.received > end.moment:
+        release_later_files(backend, session, end.moment)
     ended = Event(type=Topic.SESSION_ENDED, key=session.id, at=backend.clock())
     backend.events.publish(ended)
-    backend.events.publish(ended, not_before=session.end.moment + backend.settings.settle_after)
-    return session
+    waited = ended.model_copy(update={"data": {COUNTED: True}})
+    backend.events.publish(waited, not_before=end.moment + backend.settings.settle_after)
 
 
 def resume_session(backend: Backend, caller: Caller, ref: str, *, at: datetime, sent: datetime) -> Session:

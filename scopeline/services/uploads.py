@@ -23,6 +23,7 @@ from scopeline.services.files import (
 from scopeline.services.lookup import find_session
 from scopeline.services.membership import join_running_session, publish_changed
 from scopeline.services.places import check_instrument, expect_file, place_of
+from scopeline.services.tombstones import SessionErased, refuse_erased_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Upload:
 def request_upload(backend: Backend, caller: Caller, request: UploadRequest) -> Upload:
     """Where to send a file's bytes; no URL where the same bytes are there.
 
-    Raises Conflict (`unknown_session`), Forbidden (`not_your_instrument`), InvalidInput (`unknown_root`,
+    Raises Conflict (`unknown_session`), SessionErased, Forbidden (`not_your_instrument`), InvalidInput (`unknown_root`,
     `invalid_path`, `ignored`, `file_too_large`), Unavailable (`disk_full`).
     """
     client = caller.sender
@@ -66,6 +67,7 @@ def request_upload(backend: Backend, caller: Caller, request: UploadRequest) -> 
         name = names.raw_object_name(place.instrument.id, session.id, client.id, request.root, place.path)
     else:
         name = names.unassigned_object_name(place.instrument.id, request.first_seen, client.id, request.key, place.path)
+        refuse_erased_object(backend, name)
     first_seen = min(request.first_seen + timedelta(seconds=client.clock_offset or 0.0), backend.clock())
     file = expect_file(
         backend,
@@ -120,6 +122,8 @@ def _session_of_upload(backend: Backend, ref: str | None) -> Session | None:
         return None
     try:
         return find_session(backend, ref).document
+    except SessionErased:
+        raise
     except NotFound as error:
         raise Conflict(str(error), code="unknown_session") from error
 
@@ -145,7 +149,7 @@ def _has_bytes(backend: Backend, stored: StoredObject) -> bool:
 
 def _verify(backend: Backend, file: File, stored: StoredObject, *, size: int, md5: str) -> Verified:
     """Mark the version and follow up: a rejected one takes its results from the file and its session."""
-    version = upsert_version(backend, file, stored).document
+    version = upsert_version(backend, file, stored)
     verified = verify_version(backend, version, size=size, md5=md5)
     refreshed = refresh_file(backend, file.id)
     if verified is Verified.NO:

@@ -16,7 +16,17 @@ from werkzeug.test import TestResponse
 from scopeline.api.application import create_application
 from scopeline.bootstrap import embedded
 from scopeline.domain.documents import utc_text
-from scopeline.domain.files import Acquired, Axis, Dataset, DatasetType, Extraction, FileStatus, Parameter, Preview
+from scopeline.domain.files import (
+    Acquired,
+    Axis,
+    Dataset,
+    DatasetType,
+    Extraction,
+    FileStatus,
+    FileVersion,
+    Parameter,
+    Preview,
+)
 from scopeline.domain.instruments import Root, TokenKind
 from scopeline.services import access
 from scopeline.services.backend import Backend
@@ -89,8 +99,9 @@ class Lab:
     def read(self, name: str, data: bytes = b"hello") -> int:
         """Put bytes under an object's name and give the file the result of reading them; their generation."""
         stored = self.backend.raw.write(name, data)
-        file = get_or_create_file(self.backend, stored).document
-        version = upsert_version(self.backend, file, stored)
+        file = get_or_create_file(self.backend, stored)
+        version = self.backend.catalog.get(FileVersion, upsert_version(self.backend, file, stored).key)
+        assert version is not None
         picture = self.backend.derived.write(f"{file.id}/{stored.generation}/0.png", PNG, content_type="image/png")
         metadata = self.backend.derived.write(f"{file.id}/{stored.generation}/metadata.json", b'[{"voltage": 300}]')
         version.document.extraction = Extraction(

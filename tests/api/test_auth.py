@@ -40,7 +40,11 @@ ALLOWED = {
     "correct_session": "as",
     "get_overlay": "as",
     "edit_overlay": "as",
+    "erase": "a",
     "failures": "a",
+    "replay_failure": "a",
+    "status": "a",
+    "metrics": "a",
 }
 
 
@@ -54,7 +58,7 @@ def test_every_call_stands_in_the_table_of_rights() -> None:
 @pytest.mark.parametrize("name", sorted(ALLOWED))
 def test_each_kind_of_token_makes_its_calls_and_no_others(module_lab: Any, name: str, kind: TokenKind) -> None:
     (call,) = [call for call in CALLS if call.name == name]
-    path = call.path.format(session="20260206-titan-aaaaaa", file="a" * 24, dataset=0)
+    path = call.path.format(session="20260206-titan-aaaaaa", file="a" * 24, dataset=0, failure="1")
     headers = {"X-Scopeline-User": "ada", "If-Match": "*"}
     if kind in (TokenKind.HUB, TokenKind.ADMIN):
         headers["X-Scopeline-Client"] = "titan-pc"
@@ -68,7 +72,7 @@ def test_each_kind_of_token_makes_its_calls_and_no_others(module_lab: Any, name:
 @pytest.mark.parametrize("name", sorted(ALLOWED))
 def test_no_call_is_made_without_a_token(module_lab: Any, name: str) -> None:
     (call,) = [call for call in CALLS if call.name == name]
-    path = call.path.format(session="20260206-titan-aaaaaa", file="a" * 24, dataset=0)
+    path = call.path.format(session="20260206-titan-aaaaaa", file="a" * 24, dataset=0, failure="1")
     answer = module_lab.call(call.method, path, {} if call.body else None, token=None)
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_missing")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
-from scopeline.api.content import content_disposition
+from scopeline.download_headers import content_disposition
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from schemathesis.config import (
 from schemathesis.generation import GenerationMode
 
 from scopeline.api.application import CALLS
+from scopeline.api.auth import RIGHTS
+from scopeline.domain.instruments import TokenKind
 
 LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
 EXAMPLES = 20
@@ -79,7 +81,7 @@ def test_call_keeps_to_its_document(
 ) -> None:
     operation = api.find_operation_by_id(name)
     headers = {"Authorization": f"Bearer {module_lab.tokens['admin']}"}
-    if name not in ("failures", "healthz", "readyz"):
+    if TokenKind.HUB in RIGHTS.get(name, ()):
         headers["X-Scopeline-Client"] = "titan-pc"
 
     @settings(

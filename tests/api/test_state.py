@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from scopeline.domain.errors import ScopelineError
-from scopeline.domain.events import Event, Topic
 from scopeline.domain.instruments import Client
 from scopeline.services.ignore import DEFAULT_IGNORE
 
@@ -37,24 +35,6 @@ def test_a_heartbeat_is_written_down_with_the_clocks_difference(lab: Any) -> Non
     assert (client.last_heartbeat, client.clock_offset, client.version) == (lab.clock.now, 300.0, "0.1.0")
     assert client.queue["waiting"] == 3
     assert client.queue["refused"] == [{"path": "bad?name", "code": "invalid_path"}]
-
-
-def test_failures_are_listed_oldest_first_page_by_page(lab: Any) -> None:
-    events = lab.backend.events
-    for n in range(3):
-        lab.clock.forward(minutes=1)
-        events.publish(Event(type=Topic.OBJECT_CHANGED, key=f"file{n}", at=lab.clock.now))
-        events.fail(events.claim([Topic.OBJECT_CHANGED]), ScopelineError("It cannot be read.", code="broken"))
-    found, cursor = [], ""
-    while cursor is not None:
-        page = lab.call("GET", f"/v1/failures?limit=2{cursor and '&cursor=' + cursor}", token="admin").get_json()
-        found += page["failures"]
-        cursor = page["cursor"]
-    assert [(f["subject"], f["code"], f["reason"]) for f in found] == [
-        (f"file{n}", "broken", "It cannot be read.") for n in range(3)
-    ]
-    bad = lab.call("GET", "/v1/failures?cursor=nonsense", token="admin")
-    assert (bad.status_code, bad.get_json()["code"]) == (422, "invalid_cursor")
 
 
 def test_the_site_learns_of_all_instruments_and_a_client_of_its_own(lab: Any) -> None:

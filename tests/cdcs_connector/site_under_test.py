@@ -129,6 +129,7 @@ class FakeApi:
         self.contents: dict[str, bytes] = {}
         self.current: dict[str, int] = {}  # file -> generation, where older ones are gone
         self.now = "2026-11-21T12:00:00.000000Z"
+        self.erased: set[str] = set()  # sessions
         self.down = False
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.pictures: list[bytes] = [picture(n) for n in range(5)]
@@ -152,6 +153,8 @@ class FakeApi:
             case ["sessions"]:
                 found = [s for s in self.sessions.values() if s["state"] == query.get("state", s["state"])]
                 return _json({"sessions": found, "cursor": None})
+            case ["sessions", session] if session in self.erased:
+                return _problem(410, "session_erased")
             case ["sessions", session]:
                 return _json(self.sessions[session]) if session in self.sessions else _problem(404, "not_found")
             case ["files"]:

@@ -154,3 +154,17 @@ def test_delete_tells_whether_there_was_a_record(answers: tuple[Answers, CdcsSit
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="expected http"):
         CdcsSite("file:///etc", "secret")
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 409, 422, 500])
+def test_an_answer_that_shows_the_request_gives_no_token_away(answers: tuple[Answers, CdcsSite], status: int) -> None:
+    prepared, site = answers
+    prepared.gives(status, {"code": "Token secret", "detail": "You sent Authorization: Token secret."})
+    with pytest.raises(ScopelineError) as raised:
+        site.put_record(SESSION, 2, "hash", "<a/>")
+    assert "secret" not in str(raised.value)
+    assert "secret" not in raised.value.code
+    prepared.gives(200, {"session": SESSION, "page": "/", "version": "Token secret"})
+    with pytest.raises(SiteUnavailable) as nonsense:
+        site.put_record(SESSION, 2, "hash", "<a/>")
+    assert "secret" not in str(nonsense.value)

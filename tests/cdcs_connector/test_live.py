@@ -112,6 +112,29 @@ def test_an_ended_session_waits_for_its_record(browser: Any, api: Any, session: 
     assert "Session ended" in browser.get(f"/record/{session}").content.decode()
 
 
+def test_an_erased_session_says_so_also_where_it_is_being_watched(browser: Any, api: Any, session: str) -> None:
+    api.erased.add(session)
+    for address in (f"/record/{session}", f"/record/{session}/live"):
+        answer = browser.get(address)
+        assert answer.status_code == 410
+        assert "This session was erased" in answer.content.decode()
+        assert "Dark field" not in answer.content.decode()
+    assert browser.get(f"/record/{session}/record.xml").status_code == 404
+
+
+def test_a_file_of_an_erased_session_is_not_there(browser: Any, api: Any, samples: Any, session: str) -> None:
+    api.erased.add(session)
+    assert browser.get(f"/files/{samples.file_id(50)}/51/0/preview").status_code == 404
+
+
+def test_strangers_do_not_learn_what_was_erased_where_reading_needs_a_name(
+    browser: Any, api: Any, session: str, closed_to_strangers: None
+) -> None:
+    api.erased.add(session)
+    assert browser.get(f"/record/{session}").status_code == 302
+    assert browser.get(f"/record/{session}/live").status_code == 403
+
+
 def test_while_the_api_is_away_the_page_says_so(browser: Any, api: Any, session: str) -> None:
     api.down = True
     assert browser.get(f"/record/{session}").status_code == 503

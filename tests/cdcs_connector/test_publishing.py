@@ -144,6 +144,35 @@ def test_delete_takes_everything_away_and_can_be_followed_by_a_new_record(
     assert put(session_id, samples.record_xml(4, session=session_id)).status_code == 201
 
 
+def test_after_delete_nothing_in_the_database_names_the_session_or_what_stood_in_it(
+    put: Any, publisher: Any, browser: Any, samples: Any, session_id: str
+) -> None:
+    from django.apps import apps
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        # What is deleted is overwritten in the file, too.
+        assert cursor.execute("PRAGMA secure_delete").fetchone() == (1,)
+    title = f"Unobtainium {session_id}"
+    put(session_id, samples.record_xml(4, session=session_id, title=title))
+    put(session_id, samples.record_xml(5, session=session_id, title=title), version=2, input_hash="second")
+
+    def naming() -> set[str]:
+        return {
+            model._meta.label
+            for model in apps.get_models(include_auto_created=True)
+            for row in model._default_manager.values_list()
+            if any(session_id in (v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v)) for v in row)
+        }
+
+    found = naming()
+    assert {"core_main_app.Data", "scopeline_site.PublishedRecord", "scopeline_site.StoredBody"} <= found
+    assert publisher.delete(f"/rest/scopeline/records/{session_id}").status_code == 204
+    assert naming() == set()
+    assert session_id not in browser.get("/explore/", {"q": "unobtainium"}).content.decode()
+    assert session_id not in browser.get("/").content.decode()
+
+
 def test_a_failure_in_the_middle_leaves_the_record_before(
     put: Any, samples: Any, session_id: str, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

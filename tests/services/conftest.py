@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.bootstrap import Embedded, embedded
+from scopeline.domain.files import Dataset, DatasetType, FileStatus, Parameter
 from scopeline.domain.instruments import Root, TokenKind
 from scopeline.domain.sessions import Session
+from scopeline.formats.results import Extracted, ExtractRequest
+from scopeline.handlers import gave_up, handlers
 from scopeline.services import access, sessions
 from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
@@ -88,8 +92,9 @@ class Desk:
         """Run `action` with the power cut before and after each of its writes, `again` after each; how many writes."""
         writes = {
             "catalog": {"create", "update", "delete"},
-            "events": {"publish", "coalesce"},
-            "derived": {"write"},
+            "events": {"publish", "coalesce", "discard"},
+            "raw": {"delete"},
+            "derived": {"write", "delete"},
         }
         for at in range(1, 100):
             finished = 0
@@ -108,6 +113,48 @@ class Desk:
             if finished:
                 return at - 1
         raise AssertionError("more writes than expected")
+
+
+@dataclass
+class Work:
+    """The handlers of an edition: a reader that finds one dataset, with its instrument's overrides; a web site."""
+
+    desk: Desk
+    read: list[str] = field(default_factory=list)
+    published: dict[str, int] = field(default_factory=dict)
+    site_error: Exception | None = None
+
+    def deliver(self) -> int:
+        """Deliver all that is due; how many deliveries there were."""
+        backend = self.desk.backend
+        return run_once(self.desk.edition.events, handlers(backend, self, self), functools.partial(gave_up, backend))
+
+    def extract(self, request: ExtractRequest) -> Extracted:
+        self.read.append(request.file_name)
+        values = {name: Parameter(value=str(value)) for name, value in sorted(request.overrides.items())}
+        dataset = Dataset(index=0, type=DatasetType.IMAGE, title="made", parameters=values)
+        return Extracted(
+            file=request.file_name,
+            status=FileStatus.EXTRACTED,
+            reader="digitalmicrograph",
+            reader_version=3,
+            datasets=[dataset],
+            metadata=[{}],
+        )
+
+    def put_record(self, session: str, version: int, input_hash: str, xml: bytes) -> object:
+        if self.site_error is not None:
+            raise self.site_error
+        self.published[session] = version
+        return None
+
+    def delete_record(self, session: str) -> bool:
+        return self.published.pop(session, None) is not None
+
+
+@pytest.fixture
+def work(desk: Desk) -> Work:
+    return Work(desk)
 
 
 @pytest.fixture

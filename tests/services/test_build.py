@@ -346,11 +346,11 @@ def watched(backend: Backend, steps: Steps) -> Backend:
 def test_a_build_writes_object_record_session_and_then_publishes(lab: Lab) -> None:
     steps = Steps()
     lab.build(watched(lab.backend, steps))
-    assert steps.writes == ["write", "create", "update", "publish"]
+    assert steps.writes == ["update", "write", "create", "update", "publish"]
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("step", range(5))
 @pytest.mark.parametrize("changed_meanwhile", [False, True])
 def test_build_that_is_killed_anywhere_ends_in_one_current_record(
     lab: Lab, step: int, after: bool, changed_meanwhile: bool

@@ -35,24 +35,24 @@ def stored_object(name: str, generation: int = 1, **more: Any) -> StoredObject:
     ],
 )
 def test_a_file_is_made_of_its_objects_name(desk: Any, name: str, expected: tuple[Any, ...]) -> None:
-    file = get_or_create_file(desk.backend, stored_object(name)).document
+    file = get_or_create_file(desk.backend, stored_object(name))
     assert (file.session, file.instrument, file.client, file.root, file.path) == expected
-    assert get_or_create_file(desk.backend, stored_object(name)).document == file
+    assert get_or_create_file(desk.backend, stored_object(name)) == file
 
 
 def test_a_moment_that_nobody_can_read_is_no_reason_to_refuse_an_object(desk: Any) -> None:
     stored = stored_object(f"titan/{SESSION}/titan-pc/data/c.dm3", metadata={"mtime": "last tuesday"})
-    file = get_or_create_file(desk.backend, stored).document
+    file = get_or_create_file(desk.backend, stored)
     assert file.mtime is None
-    assert upsert_version(desk.backend, file, stored).document.mtime is None
+    assert upsert_version(desk.backend, file, stored).mtime is None
 
 
 def test_many_writers_at_once_leave_what_follows_from_all_versions(desk: Any) -> None:
     name = f"titan/{SESSION}/titan-pc/data/c.dm3"
-    file = get_or_create_file(desk.backend, stored_object(name)).document
+    file = get_or_create_file(desk.backend, stored_object(name))
 
     def write(generation: int) -> None:
-        version = upsert_version(desk.backend, file, stored_object(name, generation)).document
+        version = upsert_version(desk.backend, file, stored_object(name, generation))
         verify_version(desk.backend, version, size=5, md5="0" * 32 if generation % 2 else "1" * 32)
         refresh_file(desk.backend, file.id)
 
@@ -66,10 +66,10 @@ def test_many_writers_at_once_leave_what_follows_from_all_versions(desk: Any) ->
 
 def test_a_late_write_of_something_older_is_put_right(desk: Any) -> None:
     name = f"titan/{SESSION}/titan-pc/data/c.dm3"
-    file = get_or_create_file(desk.backend, stored_object(name)).document
+    file = get_or_create_file(desk.backend, stored_object(name))
     upsert_version(desk.backend, file, stored_object(name, 1))
     refresh_file(desk.backend, file.id)
-    second = upsert_version(desk.backend, file, stored_object(name, 2)).document
+    second = upsert_version(desk.backend, file, stored_object(name, 2))
     catalog = desk.backend.catalog
 
     class Slow:
@@ -90,16 +90,16 @@ def test_a_late_write_of_something_older_is_put_right(desk: Any) -> None:
 
 def test_the_answer_to_a_checksum_is_final(desk: Any) -> None:
     stored = stored_object(f"titan/{SESSION}/titan-pc/data/c.dm3")
-    file = get_or_create_file(desk.backend, stored).document
-    version = upsert_version(desk.backend, file, stored).document
+    file = get_or_create_file(desk.backend, stored)
+    version = upsert_version(desk.backend, file, stored)
     assert verify_version(desk.backend, version, size=5, md5="1" * 32) is Verified.NO
     assert verify_version(desk.backend, version, size=5, md5="0" * 32) is Verified.NO
 
 
 def test_nothing_is_written_where_nothing_changed_and_time_never_goes_back(desk: Any) -> None:
     stored = stored_object(f"titan/{SESSION}/titan-pc/data/c.dm3")
-    file = get_or_create_file(desk.backend, stored).document
-    version = upsert_version(desk.backend, file, stored).document
+    file = get_or_create_file(desk.backend, stored)
+    version = upsert_version(desk.backend, file, stored)
     first = refresh_file(desk.backend, file.id)
     desk.forward(minutes=1)
     assert refresh_file(desk.backend, file.id) == first

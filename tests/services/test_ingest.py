@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from scopeline.domain.names import file_id
 from scopeline.domain.sessions import Session, SessionState
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.handlers import gave_up, handlers
-from scopeline.ports import MAX_DOCUMENT_BYTES, MissingObject
+from scopeline.ports import MAX_DOCUMENT_BYTES, MissingObject, NotCurrent, ObjectRef, ObjectStore, TooLargeToCopy
 from scopeline.services import access, ingest
 from scopeline.services.backend import Backend
 from scopeline.services.build import current_record
@@ -171,6 +171,18 @@ def test_event_delivered_again_reads_nothing_again_and_publishes_again(bench: Be
     assert [e.key for e in again] == [e.key for e in first]
     bench.handle(*again, *again)
     assert bench.reader.reads == reads
+
+
+def test_file_whose_reader_failed_is_read_again_when_it_is_told_of_again(bench: Bench) -> None:
+    bench.reader.fields = {"status": FileStatus.FAILED, "reason": "The reader used too much memory.", "datasets": []}
+    bench.store("image.dm3", "picture")
+    bench.drain()
+    assert bench.file("image.dm3").status is FileStatus.FAILED
+    bench.reader.fields = {}
+    for _ in range(2):
+        bench.handle(bench.changed("image.dm3"))
+    assert bench.titles("image.dm3") == ["picture"]
+    assert bench.reader.reads == ["image.dm3"] * 2
 
 
 def test_derived_objects_are_written_once(bench: Bench) -> None:
@@ -373,6 +385,77 @@ def test_bytes_that_are_lost_are_a_failure_and_not_waited_for(bench: Bench) -> N
         bench.handle(finalized)
     ingest.object_gave_up(bench.backend, finalized, "The bytes are gone.")
     assert (bench.file("a.dm3").status, bench.file("a.dm3").reason is not None) == (FileStatus.FAILED, True)
+
+
+class MountedStore:
+    """Shows every version as a store does whose objects are all too large to copy: current ones, from a mount."""
+
+    def __init__(self, store: ObjectStore, *, mounted: bool = True) -> None:
+        self._store = store
+        self.mounted = mounted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    @contextmanager
+    def local_folder(self, objects: Sequence[ObjectRef]) -> Iterator[Path]:
+        if not self.mounted:
+            raise TooLargeToCopy(f"{objects[0].name} is too large, and the bucket is not mounted.")
+        self._check(objects)
+        with self._store.local_folder(objects) as folder:
+            yield folder
+            self._check(objects)
+
+    def _check(self, objects: Sequence[ObjectRef]) -> None:
+        for ref in objects:
+            current = self._store.stat(ref.name)
+            if current is None or current.generation != ref.generation:
+                raise NotCurrent(f"Generation {ref.generation} of {ref.name} is not current.")
+
+
+def test_version_that_was_replaced_before_its_event_has_no_result_and_is_not_parked(bench: Bench) -> None:
+    backend = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    first, second = bench.store("a.dm3", "first"), bench.store("a.dm3", "second")
+    bench.handle(*bench.events(), backend=backend)
+    assert bench.version(first).extraction is None
+    assert bench.version(second).extraction is not None
+    assert (bench.file("a.dm3").generation, bench.titles("a.dm3")) == (second.generation, ["second"])
+
+
+def test_version_that_is_replaced_while_it_is_read_has_no_result(bench: Bench) -> None:
+    backend = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    first = bench.store("a.dm3", "first")
+    newer: list[StoredObject] = []
+    bench.reader.during = lambda request: newer or newer.append(bench.store("a.dm3", "second"))
+    bench.handle(*bench.events(), backend=backend)
+    assert bench.version(first).extraction is None
+    bench.handle(*bench.events(), backend=backend)
+    assert (bench.file("a.dm3").generation, bench.titles("a.dm3")) == (newer[0].generation, ["second"])
+
+
+def test_companion_that_is_replaced_while_it_is_read_is_read_by_its_own_event(bench: Bench) -> None:
+    backend = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    bench.store("scan_1.ser", "data")
+    bench.store("scan.emi", "old")
+    newer: list[StoredObject] = []
+    bench.reader.during = lambda request: newer or newer.append(bench.store("scan.emi", "new"))
+    while events := bench.events():
+        bench.handle(*events, backend=backend)
+    assert bench.titles("scan_1.ser") == ["data + new"]
+
+
+def test_file_that_can_be_read_in_no_way_says_why_and_is_read_once_it_can(bench: Bench) -> None:
+    store = MountedStore(bench.backend.raw, mounted=False)
+    backend = replace(bench.backend, raw=store)
+    bench.store("a.dm3", "large")
+    events = bench.events()
+    bench.handle(*events, backend=backend)
+    file = bench.file("a.dm3")
+    assert file.status is FileStatus.FAILED
+    assert "not mounted" in (file.reason or "")
+    store.mounted = True
+    bench.handle(*events, backend=backend)
+    assert bench.file("a.dm3").status is FileStatus.EXTRACTED
 
 
 def test_earlier_version_is_the_files_again_where_the_newest_was_deleted(bench: Bench) -> None:

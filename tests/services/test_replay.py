@@ -1,14 +1,18 @@
-"""What gave up for a transient reason is tried again for two weeks, and nothing else is."""
+"""What gave up is listed; for a transient reason it is tried again for two weeks, and else when a person says so."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
-from scopeline.services.health import list_failures
-from scopeline.services.replay import replay_transient
+from scopeline.services import replay as replaying
+from scopeline.services.replay import REPLAYED, list_failures, replay, replay_transient
+from scopeline.services.sweep import sweep
 
 
 class Site:
@@ -74,3 +78,116 @@ def test_two_weeks_after_its_first_failure_a_transient_one_waits_for_a_person_to
         assert (desk.now - first).days < 20
     assert (desk.now - first).days >= 14
     assert replays >= 7
+
+
+def park(desk: Any, key: str, error: Exception) -> None:
+    events = desk.edition.events
+    desk.backend.events.publish(Event(type=Topic.SESSION_CHANGED, key=key, at=desk.backend.clock()))
+    for _ in range(desk.backend.settings.attempts):
+        delivery = events.claim([Topic.SESSION_CHANGED])
+        if delivery is not None:
+            events.fail(delivery, error)
+        desk.forward(hours=1)
+
+
+def test_failures_say_whether_the_service_tries_them_again(desk: Any) -> None:
+    park(desk, "full", Unavailable("The disk is full.", code="disk_full"))
+    park(desk, "bad", InvalidInput("It is nonsense."))
+    found, _ = list_failures(desk.backend, limit=10, cursor=None)
+    assert [(one.subject, one.transient, one.replayable) for one in found] == [
+        ("full", True, True),
+        ("bad", False, False),
+    ]
+
+
+def test_failures_of_one_moment_come_page_by_page_each_once(desk: Any) -> None:
+    events = desk.edition.events
+    for n in range(12):
+        desk.backend.events.publish(Event(type=Topic.SESSION_CHANGED, key=f"{n}", at=desk.backend.clock()))
+        events.fail(events.claim([Topic.SESSION_CHANGED]), InvalidInput("It is nonsense."))
+    subjects: list[str] = []
+    cursor: str | None = None
+    for _ in range(12):
+        page, cursor = list_failures(desk.backend, limit=1, cursor=cursor)
+        subjects += [one.subject for one in page]
+    assert cursor is None
+    assert sorted(subjects) == sorted(f"{n}" for n in range(12))
+
+
+# -------------------------------------------------------------------------------------------------------- the sweep
+
+
+def swept(desk: Any) -> int:
+    """How many deliveries a sweep tried again."""
+    done = sweep(desk.backend, lambda event, code, reason: None, tasks=[REPLAYED]).tasks
+    return done["replay"].found if done else 0
+
+
+def test_the_sweep_tries_again_each_hour_however_often_it_runs(desk: Any) -> None:
+    site = Site()
+    publish(desk, "s")
+    fail_for_good(desk, site)
+    park(desk, "bad", InvalidInput("It is nonsense."))
+    replayed_at = []
+    for minute in range(3 * 60):
+        if swept(desk):
+            replayed_at.append(minute)
+        run_once(desk.edition.events, {Topic.RECORD_BUILT: site})
+        desk.forward(minutes=1)
+    # Eight attempts take some minutes; what is parked then waits for the hour.
+    assert replayed_at == [0, 60, 120]
+    assert "bad" in list_of(desk)
+
+
+def list_of(desk: Any) -> list[str]:
+    return [failure.subject for failure in list_failures(desk.backend, limit=500, cursor=None)[0]]
+
+
+def test_more_than_one_portion_is_tried_again_each_once(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "PORTION", 3)
+    for n in range(7):
+        park(desk, f"{n}", Unavailable("The disk is full.", code="disk_full"))
+    assert swept(desk) == 7
+    assert list_of(desk) == []
+    assert swept(desk) == 0
+
+
+def test_what_gives_up_again_while_the_sweep_runs_waits_for_the_next_hour(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "PORTION", 1)
+    for n in range(3):
+        park(desk, f"{n}", Unavailable("The disk is full.", code="disk_full"))
+    events = desk.edition.events
+
+    class ParkedAtOnce:
+        """Replayed deliveries give up again before the replay returns."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(events, name)
+
+        def replay(self, parked_id: str) -> bool:
+            done: bool = events.replay(parked_id)
+            events.fail(events.claim([Topic.SESSION_CHANGED]), OSError("No space left on the device"))
+            with events.database.transaction() as transaction:
+                transaction.connection.execute("UPDATE deliveries SET parked_at = 1")
+            return done
+
+    backend = replace(desk.backend, events=ParkedAtOnce())
+    done = sweep(backend, lambda event, code, reason: None, tasks=[REPLAYED]).tasks["replay"]
+    assert (done.found, done.round_ended) == (3, True)
+
+
+# ---------------------------------------------------------------------------------------------------------- a person
+
+
+def test_a_person_tries_again_what_the_service_does_not(desk: Any) -> None:
+    park(desk, "bad", InvalidInput("It is nonsense."))
+    (failure,) = list_failures(desk.backend, limit=10, cursor=None)[0]
+    assert replay(desk.backend, failure.id)
+    assert list_of(desk) == []
+    assert not replay(desk.backend, failure.id)
+    site = Site()
+    site.error = None
+    run_once(desk.edition.events, {Topic.SESSION_CHANGED: site})
+    assert site.handled == ["bad"]

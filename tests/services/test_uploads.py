@@ -67,7 +67,7 @@ def test_the_object_carries_what_its_file_can_be_made_of_again(desk: Any, monkey
     desk.backend.catalog.delete(file.key)
     from scopeline.services.files import get_or_create_file
 
-    again = get_or_create_file(desk.backend, stored).document
+    again = get_or_create_file(desk.backend, stored)
     same = ("session", "instrument", "client", "root", "path", "first_seen", "mtime", "bucket", "object")
     assert {name: getattr(again, name) for name in same} == {name: getattr(file, name) for name in same}
 

@@ -1,4 +1,4 @@
-"""One delivery in the hands of a worker, and what becomes of it when its handler raises."""
+"""One delivery in the hands of a worker, and how long it waits when its handler raised."""
 
 from __future__ import annotations
 
@@ -38,29 +38,6 @@ class Delivery:
                 f"The service ended {self.interruptions} times while this was being done. Look for the cause in its "
                 "log before it is tried again."
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Failing:
-    """What an error means for its delivery. `transient`: it may pass by itself."""
-
-    code: str
-    reason: str
-    transient: bool
-    gives_up: bool
-
-
-def judge(delivery: Delivery, error: Exception, attempts: int) -> Failing:
-    """What `error` means for a delivery that has `attempts`: all of them are used, unless the error never passes.
-
-    An unexpected error is tried again, too, but only what the system refuses (OSError, MemoryError) is transient.
-    """
-    used = delivery.attempt >= attempts
-    if isinstance(error, ScopelineError):
-        return Failing(error.code, str(error), error.transient, used or not error.transient)
-    return Failing(
-        "unexpected_error", f"{type(error).__name__}: {error}", isinstance(error, OSError | MemoryError), used
-    )
 
 
 def back_off(attempt: int, part: float) -> timedelta:

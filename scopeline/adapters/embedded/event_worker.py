@@ -10,8 +10,11 @@ from typing import TypeVar
 
 from scopeline.adapters.embedded.delivery import Delivery
 from scopeline.adapters.embedded.events import EmbeddedEvents, Handlers
+from scopeline.adapters.judging import follow_giving_up
 from scopeline.domain.errors import ScopelineError
-from scopeline.domain.events import Event, Topic
+from scopeline.domain.events import Topic
+from scopeline.logs import about, subject_of
+from scopeline.ports import OnParked
 
 # A waiting thread looks at the clock at least this often, so that a clock that was set is noticed.
 LONGEST_WAIT_SECONDS = 30.0
@@ -19,8 +22,6 @@ LONGEST_WAIT_SECONDS = 30.0
 DATABASE_PAUSE_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
-# What else is to be done when a delivery gives up: called with the event, the error's code and its words.
-OnParked = Callable[[Event, str, str], None]
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,16 @@ def handle(
     events: EmbeddedEvents, handlers: Handlers, delivery: Delivery, on_parked: OnParked | None = None
 ) -> Callable[[], None]:
     """Run the delivery's handler. Answers what remains to be done: to acknowledge, or to record the failure."""
+    subject = subject_of(delivery.event.type, delivery.event.key)
     try:
-        delivery.check_interruptions()
-        handlers[delivery.event.type](delivery.event)
+        with about(**subject):
+            delivery.check_interruptions()
+            handlers[delivery.event.type](delivery.event)
     except Exception as error:  # the boundary of a message: the failure is recorded with it
         failure = error
         if not isinstance(error, ScopelineError):
-            logger.exception("%s of %s raised", delivery.event.type, delivery.event.key)
+            with about(**subject):
+                logger.exception("%s of %s raised", delivery.event.type, delivery.event.key)
         return lambda: _record_failure(events, delivery, failure, on_parked)
     events.database.fault_point("delivery.handled")
     return lambda: events.acknowledge(delivery)
@@ -43,16 +47,11 @@ def handle(
 
 def _record_failure(events: EmbeddedEvents, delivery: Delivery, failure: Exception, on_parked: OnParked | None) -> None:
     """Postpone or park the delivery. What follows from giving up is done first: a process may end in between."""
-    failing = events.judge(delivery, failure)
-    if failing.gives_up and on_parked is not None:
-        event = delivery.event
-        try:
-            on_parked(event, failing.code, failing.reason)
-        except ScopelineError as error:
-            logger.error("What follows from giving up %s of %s was not done: %s", event.type, event.key, error)
-        except Exception:  # the boundary of a message: the delivery is parked all the same
-            logger.exception("What follows from giving up %s of %s was not done", event.type, event.key)
-    events.fail(delivery, failure)
+    event, failing = delivery.event, events.judge(delivery, failure)
+    with about(**subject_of(event.type, event.key)):
+        if failing.gives_up and on_parked is not None:
+            follow_giving_up(on_parked, event, failing)
+        events.fail(delivery, failure)
 
 
 def run_once(events: EmbeddedEvents, handlers: Handlers, on_parked: OnParked | None = None) -> int:

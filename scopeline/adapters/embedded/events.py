@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from scopeline.adapters.embedded.database import Database, Transaction, microseconds
-from scopeline.adapters.embedded.delivery import Delivery, Failing, back_off, judge
+from scopeline.adapters.embedded.delivery import Delivery, back_off
+from scopeline.adapters.judging import Failing, judge
 from scopeline.domain.events import Event, Topic
-from scopeline.ports import LONGEST_WINDOW, Parked
+from scopeline.ports import LONGEST_WINDOW, OnParked, Parked
 
 Handler = Callable[[Event], None]
 Handlers = Mapping[Topic, Handler]
@@ -28,6 +30,9 @@ SECOND = 1_000_000
 AFTER_WINDOW = timedelta(seconds=2)
 # Nothing without a promised time is due later than this; where it is, the clock was ahead when it was written.
 LATEST_DUE = LONGEST_WINDOW + AFTER_WINDOW
+
+# What SQLite can take as a row id.
+_DELIVERY_ID = re.compile(r"[0-9]{1,18}")
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +112,7 @@ class EmbeddedEvents:
 
     def replay(self, parked_id: str) -> bool:
         """See the port."""
-        if not parked_id.isdecimal():
+        if not _DELIVERY_ID.fullmatch(parked_id):
             return False
         with self.database.transaction(f"Replaying delivery {parked_id}") as transaction:
             row = transaction.connection.execute(
@@ -120,6 +125,20 @@ class EmbeddedEvents:
             topic = row["topic"]
             transaction.after_commit.append(lambda: self.database.arrivals.announce(topic))
         return True
+
+    def discard(self, parked_id: str) -> bool:
+        """See the port."""
+        if not _DELIVERY_ID.fullmatch(parked_id):
+            return False
+        with self.database.transaction(f"Forgetting delivery {parked_id}") as transaction:
+            return bool(
+                transaction.connection.execute(
+                    "DELETE FROM deliveries WHERE id = ? AND parked_at IS NOT NULL", (int(parked_id),)
+                ).rowcount
+            )
+
+    def maintain(self, on_parked: OnParked) -> None:
+        """Nothing: the workers deliver what is due and park what gives up."""
 
     def claim(self, topics: Iterable[Topic]) -> Delivery | None:
         """Take the delivery that is due longest of some topics, or None.
@@ -142,20 +161,30 @@ class EmbeddedEvents:
 
     def judge(self, delivery: Delivery, error: Exception) -> Failing:
         """What `error` means for the delivery: whether it is tried again or gives up."""
-        return judge(delivery, error, self._attempts)
+        return judge(error, delivery.attempt, self._attempts)
 
     def fail(self, delivery: Delivery, error: Exception) -> None:
         """The delivery failed: try again after a pause, or park it."""
         event, failing = delivery.event, self.judge(delivery, error)
         if failing.gives_up:
             logger.error(
-                "%s of %s is parked after %d attempts: %s", event.type, event.key, delivery.attempt, failing.reason
+                "%s of %s is parked after %d attempts: %s: %s",
+                event.type,
+                event.key,
+                delivery.attempt,
+                failing.code,
+                failing.reason,
             )
             self._park(delivery, failing)
             return
         pause = back_off(delivery.attempt, self._jitter())
         logger.warning(
-            "%s of %s failed, again in %.1f s: %s", event.type, event.key, pause.total_seconds(), failing.reason
+            "%s of %s failed, again in %.1f s: %s: %s",
+            event.type,
+            event.key,
+            pause.total_seconds(),
+            failing.code,
+            failing.reason,
         )
         now = self.database.now()
         with self.database.transaction("Postponing a delivery") as transaction:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scopeline.adapters.embedded.private_folder import make_private_folder
-from scopeline.domain.errors import InvalidInput
+from scopeline.adapters.object_names import check_file_name, file_name_twice
 
 PIECE = 1024 * 1024
 PART_SUFFIX = ".part"
@@ -158,17 +158,8 @@ class ObjectFiles:
         try:
             link.hardlink_to(stored)
         except FileExistsError:
-            raise InvalidInput(
-                f"Two objects would have the file name {file_name!r} in one folder.", code="invalid_file_name"
-            ) from None
+            raise file_name_twice(file_name) from None
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
             shutil.copyfile(stored, link)
-
-
-def check_file_name(file_name: str) -> str:
-    """`file_name`, if it names a file in a folder and nothing else. Raises InvalidInput (`invalid_file_name`)."""
-    if file_name in ("", ".", "..") or "/" in file_name or "\0" in file_name:
-        raise InvalidInput(f"{file_name!r} is not a plain file name.", code="invalid_file_name")
-    return file_name

@@ -12,14 +12,12 @@ from pathlib import Path
 from scopeline.adapters.embedded.database import Database, Transaction
 from scopeline.adapters.embedded.events import enqueue
 from scopeline.adapters.embedded.object_files import ObjectFiles
+from scopeline.adapters.object_names import check_object_name, is_object_name
 from scopeline.domain.documents import utc_text
-from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.names import file_id
 from scopeline.ports import Bucket, PreconditionFailed
 
-# As Google Cloud Storage has it (https://cloud.google.com/storage/docs/objects#naming).
-MAX_NAME_BYTES = 1024
 LIST_PAGE = 500
 
 
@@ -46,6 +44,8 @@ class ObjectIndex:
 
     def find(self, name: str, generation: int | None) -> StoredObject | None:
         """One version, or the current one; None where there is none."""
+        if not is_object_name(name):
+            return None
         which, value = ("current = 1", None) if generation is None else ("generation = ?", generation)
         values = (self.bucket, name) if value is None else (self.bucket, name, value)
         with self.database.reading(f"Looking for {self.bucket}/{name}") as connection:
@@ -55,9 +55,9 @@ class ObjectIndex:
             ).fetchone()
         return None if row is None else _stored(row)
 
-    def current(self, prefix: str) -> Iterator[StoredObject]:
-        """The current versions of the names that start with `prefix`, by name."""
-        position, compare = prefix, ">="
+    def current(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The current versions of the names that start with `prefix` and come after `after`, by name."""
+        position, compare = (after, ">") if after >= prefix else (prefix, ">=")
         while True:
             with self.database.reading(f"Listing {self.bucket}/{prefix}") as connection:
                 rows = connection.execute(
@@ -72,6 +72,24 @@ class ObjectIndex:
             if len(rows) < LIST_PAGE:
                 return
             position, compare = rows[-1]["name"], ">"
+
+    def versions(self, prefix: str) -> Iterator[StoredObject]:
+        """All versions of the names that start with `prefix`, by name and generation."""
+        name, generation = prefix, 0
+        while True:
+            with self.database.reading(f"Listing all versions of {self.bucket}/{prefix}") as connection:
+                rows = connection.execute(
+                    "SELECT * FROM objects WHERE bucket = ? AND (name, generation) > (?, ?) "
+                    "ORDER BY name, generation LIMIT ?",
+                    (self.bucket, name, generation, LIST_PAGE),
+                ).fetchall()
+            for row in rows:
+                if not row["name"].startswith(prefix):
+                    return
+                yield _stored(row)
+            if len(rows) < LIST_PAGE:
+                return
+            name, generation = rows[-1]["name"], rows[-1]["generation"]
 
     def check_precondition(self, name: str, if_generation: int | None) -> None:
         """Raise PreconditionFailed where a conditional write of `name` would fail now."""
@@ -115,6 +133,8 @@ class ObjectIndex:
 
     def remove(self, name: str, generation: int) -> bool:
         """Delete one version: the row first, then the bytes. False where it was not there."""
+        if not is_object_name(name):
+            return False
         database = self.database
         with database.transaction(f"Deleting {self.bucket}/{name}") as transaction:
             row = transaction.connection.execute(
@@ -186,17 +206,7 @@ class ObjectIndex:
 
 def object_file(bucket: Bucket, name: str) -> str:
     """The hash under which the versions of `name` stand. Raises InvalidInput (`invalid_object_name`)."""
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not 0 < size <= MAX_NAME_BYTES or any(c in name for c in "\0\r\n"):
-        raise InvalidInput(
-            f"Object name {name[:100]!r} cannot be used: expected 1 to {MAX_NAME_BYTES} bytes of Unicode text without "
-            "line breaks.",
-            code="invalid_object_name",
-        )
-    return file_id(bucket, name)
+    return file_id(bucket, check_object_name(name))
 
 
 def _stored(row: sqlite3.Row) -> StoredObject:

@@ -95,9 +95,13 @@ class EmbeddedObjectStore:
         """See the port."""
         return self.index.remove(name, generation)
 
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[StoredObject]:
         """See the port."""
-        return self.index.current(prefix)
+        return self.index.current(prefix, after)
+
+    def versions(self, prefix: str) -> Iterator[StoredObject]:
+        """See the port."""
+        return self.index.versions(prefix)
 
     def check_writable(self) -> None:
         """See the port."""

@@ -1,13 +1,17 @@
-"""What the log says of refused calls, and what it never says."""
+"""What the log says of calls, and what it never says."""
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import re
 from typing import Any
 
 import pytest
 
-from scopeline.api.refusals import safe_path
+from scopeline.api.call_log import safe_path
+from scopeline.logs import JsonLines
 
 SECRET = "averysecretwordofatleasttwentycharacters"
 
@@ -22,13 +26,13 @@ def test_a_refused_call_is_one_line_with_who_called_and_no_query(lab: Any, caplo
     assert answer.status_code == 403
     (line,) = caplog.messages
     token = lab.tokens["titan-pc"].split("_")[1]
-    assert line == f"Refused GET /v1/failures: 403 forbidden, token {token}."
+    assert re.fullmatch(rf"Refused GET /v1/failures: 403 forbidden, token {token}, \d+\.\d\d\d s\.", line)
 
 
 def test_a_known_client_is_named(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
     lab.call("GET", "/v1/sessions/20260206-titan-aaaaaa")
     assert "404 " in caplog.messages[0]
-    assert caplog.messages[0].endswith(" of client titan-pc.")
+    assert " of client titan-pc, " in caplog.messages[0]
 
 
 @pytest.mark.parametrize(
@@ -42,9 +46,35 @@ def test_no_part_of_a_secret_is_told(lab: Any, caplog: pytest.LogCaptureFixture,
     assert SECRET not in caplog.text
 
 
-def test_what_is_not_refused_is_not_told(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_is_told_and_a_read_only_to_who_looks_closely(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert lab.call("GET", "/v1/me").status_code == 200
     assert caplog.messages == []
+    token = lab.tokens["titan-pc"].split("_")[1]
+    assert lab.start().status_code == 201
+    assert re.fullmatch(
+        rf"POST /v1/sessions: 201, token {token} of client titan-pc, \d+\.\d\d\d s\.", caplog.messages[-1]
+    )
+    caplog.set_level(logging.DEBUG, "scopeline")
+    lab.call("GET", "/v1/me")
+    assert caplog.messages[-1].startswith("GET /v1/me: 200, ")
+
+
+def test_all_that_is_logged_of_a_call_says_session_file_and_trace(lab: Any) -> None:
+    caught = io.StringIO()
+    handler = logging.StreamHandler(caught)
+    handler.setFormatter(JsonLines("lab"))
+    logging.getLogger().addHandler(handler)
+    try:
+        trace = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
+        lab.call("GET", "/v1/sessions/20260206-titan-aaaaaa", **trace)
+        lab.call("GET", f"/v1/files/{'a' * 24}/content", token="admin", X_Cloud_Trace_Context=f"{'ef' * 16}/17;o=1")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    first, second = map(json.loads, caught.getvalue().splitlines())
+    assert first["logging.googleapis.com/labels"] == {"call": "get_session", "session": "20260206-titan-aaaaaa"}
+    assert first["logging.googleapis.com/trace"] == f"projects/lab/traces/{'ab' * 16}"
+    assert second["logging.googleapis.com/labels"] == {"call": "content", "file": "a" * 24}
+    assert second["logging.googleapis.com/spanId"] == f"{17:016x}"
 
 
 def test_an_unexpected_error_is_told_with_its_traceback(
@@ -58,7 +88,9 @@ def test_an_unexpected_error_is_told_with_its_traceback(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert "RuntimeError: broken" in caplog.text
     token = lab.tokens["titan-pc"].split("_")[1]
-    assert f"Refused GET /readyz: 500 internal_error, token {token}. The server met" in caplog.messages[1]
+    assert re.match(
+        rf"Refused GET /readyz: 500 internal_error, token {token}, [0-9.]+ s\. The server met", caplog.messages[1]
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,274 @@
+"""Log lines: one record is one line, says what it is about, and carries no secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scopeline.local.logs import start_log
+from scopeline.logs import JsonLines, TextLines, about, log_as_json, log_as_text, subject, subject_of, trace_of
+from scopeline.redaction import LONGEST, redact
+from scopeline.settings import load_settings
+
+SECRET = "Zk3-averysecretword_oftwentycharacters"
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+# Each way in which a secret may come into a log line.
+CARRIERS = (
+    "sl_0123456789ab_{}",
+    "SL_0123456789AB_{}",
+    "GET /upload/{} failed",
+    "https://lab.test/upload/{}?a=b",
+    "%2Fupload%2F{}",
+    "https://storage.googleapis.com/upload/storage/v1/b/raw/o?uploadType=resumable&upload_id={}",
+    "Location: http://h/o?upload_id%3D{}",
+    "https://storage.googleapis.com/raw/a.dm3?X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Signature={}&a=b",
+    "https://storage.googleapis.com/raw/a.dm3?GoogleAccessId=robot@p&Expires=1&Signature={}",
+    "https://bucket.test/a?X-Amz-Signature={}",
+    "X-Goog-Credential={}",
+    "Authorization: Bearer {}",
+    "authorization=Token {}",
+    "{{'Authorization': 'Token {}'}}",
+    '{{"Authorization":"Basic {}"}}',
+    "('authorization', b'Bearer {}')",
+    "Authorization: {}",
+    "headers=[('Proxy-Authorization', 'Bearer {}')]",
+    "Authorization%3A Bearer%20{}",
+    "bearer {}",
+    "Cookie: sessionid={}; csrftoken={}",
+    "Set-Cookie: sessionid={}; HttpOnly",
+    "ya29.{}",
+    "eyJhbGciOiJSUzI1NiJ9.{}.sig",
+)
+
+secrets = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ0123456789-_", min_size=20, max_size=60)
+texts = st.text(max_size=200)
+
+
+def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
+    fault = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord("scopeline.somewhere", 40, "/x/scopeline/logs.py", 7, message, arguments, fault, "work")  # type: ignore[arg-type]
+
+
+def raised(words: str) -> BaseException:
+    try:
+        raise RuntimeError(words)
+    except RuntimeError as error:
+        return error
+
+
+@pytest.fixture(params=["text", "json"])
+def form(request: pytest.FixtureRequest) -> logging.Formatter:
+    return TextLines() if request.param == "text" else JsonLines("lab")
+
+
+@pytest.fixture
+def caught() -> Iterator[io.StringIO]:
+    """What the process logs, with the loggers as they were put back afterwards."""
+    root, own = logging.getLogger(), logging.getLogger("scopeline")
+    before = root.handlers, root.level, own.level
+    try:
+        yield io.StringIO()
+    finally:
+        root.handlers, own.level = before[0], before[2]
+        root.setLevel(before[1])
+
+
+# ---------------------------------------------------------------------------------------------------------- secrets
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@given(secret=secrets, before=texts, after=texts)
+def test_a_secret_is_masked_wherever_it_stands(carrier: str, secret: str, before: str, after: str) -> None:
+    carried = carrier.replace("{{", "{").replace("}}", "}").replace("{}", secret)
+    assume(secret not in before + after + carrier)
+    assert secret not in redact(f"{before} {carried} {after}")
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_secret_is_in_no_part_of_a_line(carrier: str, form: logging.Formatter) -> None:
+    carried = carrier.replace("{{", "{").replace("}}", "}").replace("{}", SECRET)
+    for made in (
+        record(carried),
+        record("It says %s.", carried),
+        record("It says %r.", {"headers": [carried]}),
+        record("It failed", error=raised(carried)),
+        record("too few %s %s", carried),
+        record("no number %d", carried),
+    ):
+        assert SECRET not in form.format(made)
+    with about(session=carried, trace=carried):
+        assert SECRET not in form.format(record("It says it in its subject."))
+
+
+def test_a_secret_at_the_end_of_what_is_looked_at_is_masked() -> None:
+    padded = "x " * (LONGEST // 2 - 20) + f"sl_0123456789ab_{SECRET}" * 2
+    assert SECRET[:20] not in redact(padded)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST /v1/uploads: 201, token 0123456789ab of client titan-pc, 0.012 s.",
+        "Token 0123456789ab was revoked. Ask for a new one.",
+        "object.finalized of abcdefghijkl2345 is parked after 8 attempts: disk_full: The disk is full.",
+        "Published record 20260206-titan-7f3k2a version 3.",
+        "a b/image_001.dm3 of uploads/slides.tif",
+        "The upload URL is a secret; a signature was asked for.",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_whose_token_it_was_can_still_be_told() -> None:
+    assert redact(f"sl_0123456789ab_{SECRET} was sent") == "sl_0123456789ab_*** was sent"
+
+
+# ------------------------------------------------------------------------------------------------------------ lines
+
+
+@given(words=st.text(), value=st.text())
+def test_a_json_line_is_one_line_whatever_it_says(words: str, value: str) -> None:
+    with about(file=value):
+        line = JsonLines("lab").format(record("%s", words, error=raised(words)))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert json.loads(line)["severity"] == "ERROR"
+
+
+@given(words=st.text(), value=st.text())
+def test_a_text_line_is_one_line_whatever_it_says(words: str, value: str) -> None:
+    with about(file=value):
+        line = TextLines().format(record("%s", words))
+    assert len(line.splitlines()) == 1
+    assert line.isprintable()
+
+
+@given(words=st.text())
+def test_no_line_of_a_traceback_looks_like_another_entry(words: str) -> None:
+    first, *others = TextLines().format(record("broken", error=raised(words))).splitlines()
+    assert first.endswith("scopeline.somewhere: broken")
+    assert others
+    assert all(line.startswith("    ") for line in others)
+
+
+def test_a_line_has_cloud_loggings_fields() -> None:
+    with about(session="20260206-titan-7f3k2a", file="abc", topic="object.finalized", trace=TRACE, span=SPAN):
+        entry = json.loads(JsonLines("lab").format(record("It failed: %s", "no space", error=raised("broken"))))
+    assert entry.pop("time").endswith("Z")
+    assert entry.pop("stack_trace").startswith("Traceback (most recent call last):\n")
+    assert entry == {
+        "severity": "ERROR",
+        "message": "It failed: no space",
+        "logger": "scopeline.somewhere",
+        "logging.googleapis.com/labels": {
+            "session": "20260206-titan-7f3k2a",
+            "file": "abc",
+            "topic": "object.finalized",
+        },
+        "logging.googleapis.com/trace": f"projects/lab/traces/{TRACE}",
+        "logging.googleapis.com/spanId": SPAN,
+        "logging.googleapis.com/sourceLocation": {"file": "scopeline/logs.py", "line": "7", "function": "work"},
+    }
+
+
+def test_a_line_without_a_subject_has_none() -> None:
+    assert set(json.loads(JsonLines().format(record("Ready.")))) == {
+        "severity",
+        "message",
+        "time",
+        "logger",
+        "logging.googleapis.com/sourceLocation",
+    }
+
+
+def test_a_text_line_says_what_it_is_about_at_its_end() -> None:
+    with about(session="s", topic=None), about(file="f", trace=TRACE):
+        line = TextLines().format(record("Read."))
+    assert line.endswith(f"ERROR scopeline.somewhere: Read. [session=s file=f trace={TRACE}]")
+    assert subject() == {}
+
+
+def test_a_long_message_fits_an_entry_and_keeps_its_end() -> None:
+    entry = JsonLines("lab").format(record("ö" * 10**6 + " the end", error=raised("ö" * 10**6 + " the very end")))
+    assert len(entry) < 256 * 1024 * 2
+    assert json.loads(entry)["stack_trace"].startswith("Traceback")
+
+
+def test_an_events_key_is_a_file_or_a_session() -> None:
+    assert subject_of("object.changed", "f") == {"topic": "object.changed", "file": "f"}
+    assert subject_of("record.built", "s") == {"topic": "record.built", "session": "s"}
+
+
+def test_the_log_goes_where_it_is_sent(caught: io.StringIO) -> None:
+    log_as_text(stream=caught)
+    logging.getLogger("scopeline.x").info("told")
+    logging.getLogger("other").info("not told")
+    log_as_json("lab", logging.WARNING, caught)
+    logging.getLogger("scopeline.x").info("not told")
+    logging.getLogger("other").warning("told as JSON")
+    first, second = caught.getvalue().splitlines()
+    assert first.endswith("INFO scopeline.x: told")
+    assert json.loads(second)["message"] == "told as JSON"
+
+
+@pytest.mark.parametrize(
+    ("given", "is_json"),
+    [
+        ({}, False),
+        ({"edition": "gcp"}, True),
+        ({"log_format": "json"}, True),
+        ({"edition": "gcp", "log_format": "text"}, False),
+    ],
+)
+def test_an_edition_has_its_form_unless_the_settings_name_one(
+    given: dict[str, str], is_json: bool, caught: io.StringIO
+) -> None:
+    start_log(load_settings(**given))
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler.formatter, JsonLines if is_json else TextLines)
+
+
+def test_arguments_that_do_not_fit_are_no_second_error(caught: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    log_as_text(stream=caught)
+    logging.getLogger("scopeline.x").warning("%d files", SECRET)
+    assert "%d files (its arguments do not fit: TypeError)" in caught.getvalue()
+    assert capsys.readouterr().err == ""
+
+
+# ------------------------------------------------------------------------------------------------------------ traces
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"traceparent": f"00-{TRACE}-{SPAN}-01"}, {"trace": TRACE, "span": SPAN}),
+        ({"X-Cloud-Trace-Context": f"{TRACE}/255;o=1"}, {"trace": TRACE, "span": "00000000000000ff"}),
+        ({"X-Cloud-Trace-Context": f"{TRACE.upper()}"}, {"trace": TRACE}),
+        ({"X-Cloud-Trace-Context": f"{TRACE}/0"}, {"trace": TRACE}),
+        ({"X-Cloud-Trace-Context": f"{TRACE}/{10**20 - 1}"}, {"trace": TRACE}),
+        (
+            {"traceparent": "nonsense", "X-Cloud-Trace-Context": f"{TRACE}/1"},
+            {"trace": TRACE, "span": "0000000000000001"},
+        ),
+        ({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, {}),
+        ({"traceparent": f"00-{TRACE}-{'0' * 16}-01"}, {}),
+        ({}, {}),
+    ],
+)
+def test_a_requests_trace_is_found(headers: dict[str, str], expected: dict[str, str]) -> None:
+    assert trace_of(headers) == expected
+
+
+@given(st.dictionaries(st.sampled_from(["traceparent", "X-Cloud-Trace-Context"]), st.text()))
+def test_any_header_is_a_trace_or_none(headers: dict[str, Any]) -> None:
+    found = trace_of(headers)
+    assert found == {} or len(found["trace"]) == 32
