@@ -12,6 +12,7 @@ from http import HTTPStatus
 from flask import Response, g, request
 
 from scopeline.logs import about, trace_of
+from scopeline.redaction import shorten_random
 from scopeline.services.access import Caller
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,8 @@ def _log_refusal(response: Response) -> None:
 
 def safe_path(path: str) -> str:
     """The path as one printable line, with what may be a secret left out."""
-    line = "".join(c if c.isprintable() else "?" for c in path[:LONGEST_PATH])
-    return _SECRET.sub("...", line)
+    line = "".join(c if c.isprintable() else "?" for c in path)
+    return shorten_random(_SECRET.sub("...", line))[:LONGEST_PATH]
 
 
 def _asked() -> str:

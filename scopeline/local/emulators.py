@@ -14,7 +14,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from types import FrameType
 from scopeline.domain.errors import ScopelineError
 from scopeline.local.child import bound_command, end_child
 from scopeline.local.storage_emulator import EmulatorFailed, EmulatorsMissing, storage_binary
+from scopeline.local.unused_ports import unused_port
 
 STORAGE_VARIABLE = "STORAGE_EMULATOR_HOST"
 FIRESTORE_VARIABLE = "FIRESTORE_EMULATOR_HOST"
@@ -90,7 +90,7 @@ def emulators() -> Iterator[Emulators]:
     Raises EmulatorsMissing where a program is not there, and EmulatorFailed with an emulator's last words.
     """
     programs = find_programs()
-    hosts = dict(zip(("pubsub", "firestore", "storage"), _free_addresses(3), strict=True))
+    hosts = {name: f"127.0.0.1:{unused_port('127.0.0.1')}" for name in ("pubsub", "firestore", "storage")}
     commands = {
         "pubsub": _java(programs, "-jar", str(programs.pubsub_jar), *_listen(hosts["pubsub"])),
         "firestore": _java(
@@ -169,14 +169,6 @@ def _listen(address: str) -> tuple[str, str]:
     return f"--host={host}", f"--port={port}"
 
 
-def _free_addresses(count: int) -> list[str]:
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
-
-
 def _start(command: Sequence[str], log: Path, *, pubsub: str) -> subprocess.Popen[bytes]:
     with log.open("wb") as said:
         return subprocess.Popen(
@@ -249,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="*", help="what to run with the emulators; without: print their addresses")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _raise_exit)
+    # Shells let what they start in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if given.check:
             find_programs()

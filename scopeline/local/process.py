@@ -22,6 +22,7 @@ from scopeline.domain.events import Topic
 from scopeline.domain.instruments import Token, TokenKind
 from scopeline.handlers import WITH_SITE, Handler, gave_up, handlers
 from scopeline.local.site_process import SiteOptions, SiteProcess, address
+from scopeline.local.unused_ports import unused_port
 from scopeline.ports import TOKENS, find_all
 from scopeline.services.access import make_token, revoke_token
 from scopeline.services.backend import Backend
@@ -125,7 +126,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def free_port(host: str, wanted: int) -> int:
     """`wanted`, or with 0 any port that is free now. Raises PortInUse."""
-    with _listen(host, wanted) as probe:
+    with _listen(host, wanted or unused_port(host)) as probe:
         return int(probe.getsockname()[1])
 
 

@@ -26,6 +26,7 @@ from scopeline.domain.instruments import Root, TokenKind
 from scopeline.local.child import bound_command, end_child
 from scopeline.local.functions_process import settings_environment
 from scopeline.local.resources import make_resources, remove_subscriptions
+from scopeline.local.unused_ports import unused_port
 from scopeline.services.access import add_instrument, make_token, set_client
 from scopeline.settings import Settings
 
@@ -178,7 +179,7 @@ def served(programs: Path, unpacked: Path, environment: dict[str, str], logs: Pa
     with ExitStack() as ending:
         urls = {}
         for target in TARGETS:
-            port = free_port()
+            port = unused_port("127.0.0.1")
             command = [str(programs / "functions-framework"), "--target", target, "--host", "127.0.0.1"]
             with (logs / f"{target}.log").open("wb") as log:
                 child = subprocess.Popen(
@@ -194,12 +195,6 @@ def served(programs: Path, unpacked: Path, environment: dict[str, str], logs: Pa
         for target, url in urls.items():
             wait_until_listening(int(url.rpartition(":")[2]), logs / f"{target}.log")
         yield urls
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_listening(port: int, log: Path) -> None:

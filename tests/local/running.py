@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from scopeline.local.unused_ports import unused_port
 
 # Generous: a machine may be busy with other tests. Nothing waits this long where all is well.
 PATIENCE = 60.0
@@ -32,9 +33,7 @@ def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = PATIEN
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return unused_port("127.0.0.1")
 
 
 def living(session: int) -> dict[int, str]:
