@@ -64,6 +64,7 @@ def api(request: Request) -> BaseResponse:
 @function
 def extract(request: Request) -> Response:
     """Read the file that a message is about."""
+    FUNCTIONS.callers.check(request.headers.get("Authorization"))
     FUNCTIONS.start_readers()
     return _deliver(request, "extract")
 

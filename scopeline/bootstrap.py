@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from scopeline.adapters.embedded.catalog import EmbeddedCatalog
-from scopeline.adapters.embedded.database import Database
-from scopeline.adapters.embedded.events import EmbeddedEvents
-from scopeline.adapters.embedded.object_store import EmbeddedObjectStore
 from scopeline.formats.pool import ReaderPool
 from scopeline.formats.worker import Limits
 from scopeline.ports import Bucket
@@ -20,6 +16,9 @@ from scopeline.services.backend import Backend, system_clock
 from scopeline.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
+    from scopeline.adapters.embedded.database import Database
+    from scopeline.adapters.embedded.events import EmbeddedEvents
+    from scopeline.adapters.embedded.object_store import EmbeddedObjectStore
     from scopeline.adapters.gcp.clients import Clients
     from scopeline.adapters.gcp.events import GoogleEvents
 
@@ -57,6 +56,11 @@ def embedded(
     service may hold the folder at the same time: the catalog may be used, objects looked at, events published and
     replayed, and nothing else. Raises DataFolderInUse and Unavailable.
     """
+    from scopeline.adapters.embedded.catalog import EmbeddedCatalog
+    from scopeline.adapters.embedded.database import Database
+    from scopeline.adapters.embedded.events import EmbeddedEvents
+    from scopeline.adapters.embedded.object_store import EmbeddedObjectStore
+
     database = Database(settings.data_dir, clock=clock, exclusive=exclusive)
     try:
         raw = EmbeddedObjectStore(database, Bucket.RAW, settings.data_dir / "raw", UPLOADS)
@@ -96,7 +100,7 @@ def google(settings: Settings, *, clock: Callable[[], datetime] = system_clock) 
             clients.subscriber,
             clients.firestore,
             project=settings.project,
-            prefix=settings.topics,
+            prefix=settings.topic_prefix,
             attempts=settings.attempts,
             clock=clock,
         )

@@ -77,13 +77,13 @@ class CloudFunctions:
 
     def _make_receiver(self, function: str) -> Receiver:
         from scopeline.adapters.gcp.receiver import Receiver
-        from scopeline.adapters.gcp.topics import FLOWS, PUBLISH
-        from scopeline.handlers import gave_up, handlers
+        from scopeline.adapters.gcp.topics import FLOWS
+        from scopeline.handlers import WITH_SITE, gave_up, handlers
 
         backend = self.google.backend
         (flow,) = (each for each in FLOWS if each.function == function)
         # Only what publishes knows the web site and its token.
-        site = _site(self.settings) if flow is PUBLISH else None
+        site = _site(self.settings) if WITH_SITE.intersection(flow.events) else None
         work = handlers(backend, self._reader, site)
         mine = {topic: work[topic] for topic in flow.events}
         return Receiver(self.google.events, mine, partial(gave_up, backend))

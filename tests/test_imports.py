@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_the_domain_knows_nobody() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.lstrip().startswith(("from scopeline", "import scopeline")):
                 assert line.lstrip().startswith("from scopeline.domain"), f"{path.name}: {line}"
+
+
+# What each folder may import of the project, beside itself; the arrows of docs/architecture.md.
+INNER = ("domain", "formats", "records", "ports", "settings", "logs", "redaction")
+
+
+@pytest.mark.parametrize(("folder", "allowed"), [("services", INNER), ("formats", ("domain",)), ("records", INNER)])
+def test_inner_folders_do_not_know_outer_ones(folder: str, allowed: tuple[str, ...]) -> None:
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.match(r"\s*(?:from|import) scopeline(?!_)\.?(\w*)", line)
+            if found:
+                assert found[1] in (folder, *allowed), f"{path.name}: {line.strip()}"
 
 
 def test_the_command_line_starts_light() -> None:

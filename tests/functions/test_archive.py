@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.bootstrap import google
 from scopeline.demo import run
 from scopeline.domain.instruments import Root, TokenKind
@@ -31,7 +32,7 @@ from scopeline.services.access import add_instrument, make_token, set_client
 from scopeline.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TARGETS = ("api", "extract", "build_session", "publish_record", "sweep")
+TARGETS = ("api", *(flow.function for flow in FLOWS), "sweep")
 SECONDS = 600
 TOKEN = "a-publishers-token"
 

@@ -14,10 +14,11 @@ from werkzeug.test import Client, TestResponse
 
 from scopeline.adapters.gcp.messages import PushedMessage
 from scopeline.adapters.gcp.receiver import Outcome
+from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.domain.errors import Unavailable
 
 SOURCE = Path(__file__).resolve().parents[2] / "functions" / "main.py"
-PUSHED = ("extract", "build_session", "publish_record")
+PUSHED = tuple(flow.function for flow in FLOWS)
 NOWHERE = "127.0.0.1:9"
 
 

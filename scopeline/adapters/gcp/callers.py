@@ -127,7 +127,7 @@ def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise UntrustedCaller(
-            "This function is called with 'Authorization: Bearer' and an OIDC token, by Pub/Sub and Cloud Scheduler.",
+            "This function is called by Pub/Sub and Cloud Scheduler, with an OIDC token as bearer.",
             code="token_missing",
         )
     return token.strip()

@@ -19,7 +19,7 @@ from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems, i
 from scopeline.adapters.gcp.indexes import BODY, WRITE, field_name, fields_of
 from scopeline.adapters.questions import (
     MAX_PAGE,
-    Place,
+    KeyPlace,
     Question,
     Value,
     body_of,
@@ -144,7 +144,7 @@ class GoogleCatalog:
             answer: list[Any] = RETRY(partial(asked.count().get, **_ONE_CALL))()
         return int(answer[0][0].value)
 
-    def _reference(self, place: Place) -> DocumentReference:
+    def _reference(self, place: KeyPlace) -> DocumentReference:
         return self._client.document(*_path(place.collection, place.parent), place.id)
 
     def _read(self, reference: DocumentReference) -> Snapshot:

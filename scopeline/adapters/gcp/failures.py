@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems
+from scopeline.adapters.gcp.indexes import FAILURES_OF_WORK, PARKED_FAILURES, ask
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_event
 from scopeline.adapters.judging import Failing
 from scopeline.domain.errors import InvalidInput
@@ -19,9 +20,8 @@ from scopeline.ports import Parked
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentSnapshot
-    from google.cloud.firestore_v1.base_query import FieldFilter
 
-FAILURES = "failures"
+FAILURES = PARKED_FAILURES.collection
 PAGE = 300
 # A document takes 1 MiB. Longer bodies are cut, and of what nobody understands a part is enough to be looked at.
 LONGEST_BODY = 800_000
@@ -95,6 +95,7 @@ class Failures:
     """Failures in Firestore."""
 
     def __init__(self, firestore: Client) -> None:
+        self._client = firestore
         self._collection = firestore.collection(FAILURES)
 
     def find(self, id_: str) -> Failure | None:
@@ -139,7 +140,7 @@ class Failures:
     def remove_answered(self, event: Event, message: PushedMessage) -> None:
         """Forget what the success of `message` makes needless: its own failures, and what its event answers."""
         own, accepted = failure_id(message), message.accepted
-        query = self._collection.where(filter=_equal("type", str(event.type))).where(filter=_equal("key", event.key))
+        query = ask(self._client, FAILURES_OF_WORK, str(event.type), event.key)
         with google_problems(f"Looking for failures of {event.type} of {event.key}"):
             found = query.get(retry=RETRY, timeout=CALL_SECONDS)
         for failure in map(_from_document, found):
@@ -149,7 +150,7 @@ class Failures:
 
     def parked(self) -> Iterator[Failure]:
         """What is parked, by its first failure, oldest first."""
-        query = self._collection.order_by("parked").limit(PAGE)
+        query = ask(self._client, PARKED_FAILURES).limit(PAGE)
         page: list[DocumentSnapshot[Any]] = []
         while True:
             after = query.start_after(page[-1]) if page else query
@@ -202,9 +203,3 @@ def _from_document(found: DocumentSnapshot[Any]) -> Failure:
         attempts=fields["attempts"],
         failing=Failing(fields["code"], fields["reason"], fields["transient"], fields.get("parked") is not None),
     )
-
-
-def _equal(field: str, value: object) -> FieldFilter:
-    from google.cloud.firestore_v1.base_query import FieldFilter
-
-    return FieldFilter(field, "==", value)

@@ -1,8 +1,9 @@
 """Firestore's indexes, computed from the queries that are asked: nothing else is indexed.
 
-No document is hot: ids are hashes (`files`, `failures`), random (tokens, tickets' messages) or below a parent of their
-own (versions). `body`, `write` and what only composites need (`updated_at` above all, which grows with every write of
-every file) have no index of their own: an index on a growing value takes about 500 writes a second in all.
+No document is hot: ids are hashes (`files`, `failures`), random (tokens, timers) or below a parent of their own
+(versions); sessions and tickets begin with a date or a topic, and are few. `body`, `write` and what only composites
+need (`updated_at` above all, which grows with every write of every file) have no index of their own: an index on a
+growing value takes about 500 writes a second in all.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from google.cloud.firestore import FieldFilter
+from google.cloud.firestore import Query as FirestoreQuery
 
 from scopeline.ports import QUERIES, Query
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client
 
 BODY, WRITE = "body", "write"
 
@@ -30,6 +37,16 @@ UNASKED = {
     "timers": ("attributes",),
     "failures": ("attributes", "accepted", "since", "attempts", "code", "reason", "transient"),
 }
+
+
+def ask(client: Client, query: Query, *values: object) -> FirestoreQuery:
+    """One of `INTERNAL` in Firestore's language, with a value for each of its `equal` fields."""
+    asked = FirestoreQuery(client.collection(query.collection))
+    for name, value in zip(query.equal, values, strict=True):
+        asked = asked.where(filter=FieldFilter(name, "==", value))
+    for name in query.order:
+        asked = asked.order_by(name)
+    return asked
 
 
 def field_name(name: str) -> str:

@@ -9,14 +9,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import AlreadyExists
+from google.cloud.firestore import FieldFilter
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems
+from scopeline.adapters.gcp.indexes import DUE_TIMERS, ask
 from scopeline.adapters.gcp.messages import Outgoing
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentSnapshot
 
-TIMERS = "timers"
 PAGE = 100
 
 
@@ -32,7 +33,8 @@ class Timers:
     """Timers in Firestore."""
 
     def __init__(self, firestore: Client) -> None:
-        self._collection = firestore.collection(TIMERS)
+        self._client = firestore
+        self._collection = firestore.collection(DUE_TIMERS.collection)
 
     def add(self, timer_id: str, message: Outgoing, due: datetime) -> None:
         """Keep `message` until `due`; nothing where that timer is there already."""
@@ -45,7 +47,7 @@ class Timers:
 
     def due(self, now: datetime) -> Iterator[Timer]:
         """The timers that are due, oldest first."""
-        query = self._collection.where(filter=_due_until(now)).order_by("due").limit(PAGE)
+        query = ask(self._client, DUE_TIMERS).where(filter=FieldFilter("due", "<=", now)).limit(PAGE)
         page: list[DocumentSnapshot[Any]] = []
         while True:
             after = query.start_after(page[-1]) if page else query
@@ -60,9 +62,3 @@ class Timers:
         """Forget a timer; nothing where it is gone."""
         with google_problems("Removing a timer"):
             self._collection.document(timer_id).delete(retry=RETRY, timeout=CALL_SECONDS)
-
-
-def _due_until(now: datetime) -> object:
-    from google.cloud.firestore_v1.base_query import FieldFilter
-
-    return FieldFilter("due", "<=", now)

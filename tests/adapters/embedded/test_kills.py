@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scopeline.adapters.embedded.event_worker import run_once
-from scopeline.adapters.embedded.recovery import Finding, recover
+from scopeline.adapters.embedded.recovery import StartFinding, recover
 from scopeline.domain.events import Event, Topic
 
 UNIT = 256 * 1024
@@ -80,7 +80,7 @@ def test_an_upload_goes_on_where_range_says_and_becomes_one_version(
     opened = open_folder()
     found = recover([opened.raw, opened.derived])
     assert [one.finding for one in found] == (
-        [Finding.RETURNED_TO_UPLOAD] if point in ("object.renamed", "object.row_written") else []
+        [StartFinding.RETURNED_TO_UPLOAD] if point in ("object.renamed", "object.row_written") else []
     )
     size = len(UPLOADED)
     status, headers, _ = opened.put(url, f"bytes */{size}")
@@ -106,7 +106,7 @@ def test_a_deletion_is_finished_at_the_next_start(open_folder: Any, tmp_path: Pa
     kill_at(tmp_path, "delete", point)
     opened = open_folder()
     assert opened.raw.stat(NAME) is None
-    assert [one.finding for one in recover([opened.raw])] == [Finding.REMOVAL_FINISHED]
+    assert [one.finding for one in recover([opened.raw])] == [StartFinding.REMOVAL_FINISHED]
     assert [path for path in (tmp_path / "raw").rglob("*") if path.is_file()] == []
     assert [event.type for event in events_of(opened)] == [Topic.OBJECT_FINALIZED, Topic.OBJECT_DELETED]
     assert is_clean(opened)

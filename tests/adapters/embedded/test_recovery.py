@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scopeline.adapters.embedded.recovery import Finding, Found, recover
+from scopeline.adapters.embedded.recovery import StartFinding, Found, recover
 from scopeline.ports import MissingObject
 
 NAME = "titan/s/pc/data/a.dm3"
@@ -38,7 +38,7 @@ def test_a_row_without_bytes_is_reported_each_time_and_kept(opened: Any) -> None
     path_of(opened, stored.generation).unlink()
     for _ in range(2):
         (found,) = check(opened)
-        assert found == Found("raw", Finding.ROW_WITHOUT_BYTES, f"{NAME} generation {stored.generation}")
+        assert found == Found("raw", StartFinding.ROW_WITHOUT_BYTES, f"{NAME} generation {stored.generation}")
     assert opened.raw.stat(NAME) == stored
     with pytest.raises(MissingObject):
         opened.raw.open(NAME, stored.generation)
@@ -50,7 +50,7 @@ def test_rows_whose_whole_folder_is_gone_are_reported(opened: Any) -> None:
     path.unlink()
     path.parent.rmdir()
     path.parent.parent.rmdir()
-    assert [found.finding for found in check(opened)] == [Finding.ROW_WITHOUT_BYTES]
+    assert [found.finding for found in check(opened)] == [StartFinding.ROW_WITHOUT_BYTES]
 
 
 def test_bytes_of_another_size_are_reported(opened: Any) -> None:
@@ -59,7 +59,7 @@ def test_bytes_of_another_size_are_reported(opened: Any) -> None:
     path.chmod(0o600)
     path.write_bytes(b"123")
     (found,) = check(opened)
-    assert found.finding is Finding.WRONG_SIZE
+    assert found.finding is StartFinding.WRONG_SIZE
     assert found.subject.endswith("3 bytes instead of 5")
 
 
@@ -69,7 +69,7 @@ def test_bytes_that_nobody_knows_are_moved_aside_and_kept(opened: Any, name: str
     path = path_of(opened, stored.generation).with_name(name)
     path.write_bytes(b"somebody's data")
     (found,) = check(opened)
-    assert found.finding is Finding.UNCLAIMED_BYTES
+    assert found.finding is StartFinding.UNCLAIMED_BYTES
     assert not path.exists()
     assert Path(found.subject).read_bytes() == b"somebody's data"
     assert Path(found.subject).is_relative_to(opened.folder / "raw" / "unclaimed")
@@ -83,7 +83,7 @@ def test_what_the_process_before_left_behind_is_removed(opened: Any) -> None:
     (incoming / ("0" * 64)).write_bytes(b"bytes of an upload that is not in the database")
     (reading / "folder").mkdir()
     (reading / "folder" / "a.dm3").write_bytes(b"x")
-    assert {found.finding for found in check(opened)} == {Finding.REMAINS_REMOVED}
+    assert {found.finding for found in check(opened)} == {StartFinding.REMAINS_REMOVED}
     assert list(incoming.iterdir()) == list(reading.iterdir()) == []
 
 
@@ -94,7 +94,7 @@ def test_uploads_of_over_a_week_ago_go_with_their_bytes(opened: Any) -> None:
     new = opened.raw.create_upload("new", size=2 * UNIT, if_generation=0)
     opened.put(new, f"bytes 0-{UNIT - 1}/{2 * UNIT}", b"a" * UNIT)
     opened.clock.advance(days=1, seconds=1)
-    assert check(opened) == [Found("raw", Finding.UPLOAD_EXPIRED, "old")]
+    assert check(opened) == [Found("raw", StartFinding.UPLOAD_EXPIRED, "old")]
     assert len(list((opened.folder / "raw" / "incoming").iterdir())) == 1
     assert opened.put(old, f"bytes */{2 * UNIT}")[0] == 404
     assert opened.put(new, f"bytes */{2 * UNIT}")[0] == 308

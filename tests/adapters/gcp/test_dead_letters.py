@@ -22,7 +22,7 @@ def changed(deliveries: GoogleDeliveries, **data: Any) -> Event:
 
 def give_up(deliveries: GoogleDeliveries, message: Outgoing, flow: Flow = BUILD) -> None:
     """Do as Pub/Sub does after the last attempt."""
-    topic = flow.dead_letters(deliveries.settings.topics)
+    topic = flow.dead_letters(deliveries.settings.topic_prefix)
     path = deliveries.clients.publisher.topic_path(deliveries.settings.project, topic)
     deliveries.clients.publisher.publish(path, message.data, **{**message.attributes, **MARKS}).result(timeout=10)
 

@@ -29,6 +29,7 @@ from scopeline.ports import FILES_OF_SESSION, QUERIES, Query
 
 FILE = Path(__file__).resolve().parents[3] / "infra" / "firestore.indexes.json"
 Fields = list[tuple[str, str]]
+NOON = datetime(2026, 2, 6, 12, tzinfo=UTC)
 
 
 def given() -> dict[str, Any]:
@@ -82,21 +83,38 @@ def test_every_question_has_its_index(query: Query) -> None:
         assert all(direction in own[name] for name, direction in order)
 
 
-def test_internal_questions_have_their_indexes() -> None:
-    assert singles("failures")["parked"] == ["ASCENDING"]
-    assert singles("failures")["type"] == singles("failures")["key"] == ["ASCENDING"]
-    assert singles("timers")["due"] == ["ASCENDING"]
+def test_what_the_adapters_ask_beside_the_port_has_its_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[StructuredQuery] = []
+
+    def get(query: firestore.Query, **_: Any) -> list[Any]:
+        asked.append(query._to_protobuf())
+        return []
+
+    monkeypatch.setattr(firestore.Query, "get", get)
+    client = firestore.Client(project="nowhere", credentials=AnonymousCredentials())
+    event = Event(type=Topic.SESSION_CHANGED, key="s", at=NOON)
+    Failures(client).remove_answered(event, PushedMessage("1", b"{}", {}, NOON))
+    assert list(Failures(client).parked()) == []
+    assert list(Timers(client).due(NOON)) == []
+    assert len(asked) == len(INTERNAL)
+    for one in asked:
+        group = one.from_[0].collection_id
+        conditions = [part.field_filter for part in one.where.composite_filter.filters] or [one.where.field_filter]
+        fields = {condition.field.field_path for condition in conditions if condition.field.field_path}
+        order = [order.field.field_path for order in one.order_by]
+        # Each field has an index of its own, which is enough for one field in all, or for equalities.
+        assert all(singles(group)[field] == ["ASCENDING"] for field in {*fields, *order})
+        assert len({*fields, *order}) == 1 or order == []
 
 
 def test_no_field_of_an_internal_document_is_indexed_unasked(emulators: object) -> None:
-    noon = datetime(2026, 2, 6, 12, tzinfo=UTC)
-    event = Event(type=Topic.SESSION_CHANGED, key="s", at=noon)
-    message = PushedMessage("1", json.dumps(event.to_json()).encode(), {"type": event.type, "key": "s"}, noon)
+    event = Event(type=Topic.SESSION_CHANGED, key="s", at=NOON)
+    message = PushedMessage("1", json.dumps(event.to_json()).encode(), {"type": event.type, "key": "s"}, NOON)
     client = firestore.Client(project=f"indexes-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())
     with closing(client):
         Tickets(client).claim(event, message, timedelta(seconds=30))
-        Timers(client).add("1", Outgoing(message.data, message.attributes), noon)
-        Failures(client).record(message, Failing("code", "reason", True, True), 1, None, noon)
+        Timers(client).add("1", Outgoing(message.data, message.attributes), NOON)
+        Failures(client).record(message, Failing("code", "reason", True, True), 1, None, NOON)
         for group in ("tickets", "timers", "failures"):
             (document,) = client.collection(group).stream()
             fields = document.to_dict()

@@ -98,7 +98,7 @@ def test_a_stored_object_comes_as_an_event_and_a_derived_one_does_not(settings: 
 
 def test_terraform_gets_the_same_names(settings: Settings, clients: Clients) -> None:
     make_resources(settings, clients, {})
-    data = json.loads(json.dumps(as_data(settings.topics, settings.attempts)))
+    data = json.loads(json.dumps(as_data(settings.topic_prefix, settings.attempts)))
     names = {name for flow in data["flows"] for name in (flow["topic"], flow["dead_letters"])}
     assert names == set(subscriptions(settings, clients))
     assert {event for flow in data["flows"] for event in flow["events"]} == set(Topic)
