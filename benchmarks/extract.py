@@ -94,7 +94,11 @@ class Watch:
 
     def _look(self) -> None:
         while not self._done.wait(0.002):
-            for line in self._status.read_text().splitlines():
+            try:
+                status = self._status.read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                return  # the process ended
+            for line in status.splitlines():
                 if line.startswith("RssAnon:"):
                     self.peak_kib = max(self.peak_kib, int(line.split()[1]))
 

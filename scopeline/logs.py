@@ -17,9 +17,13 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TextIO
 
+from scopeline.domain.events import Event
+from scopeline.domain.names import session_in_name
 from scopeline.redaction import redact
 
-_subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default={})  # noqa: B039 (never changed in place)
+# What is worked on where nobody said it.
+_NOTHING: Mapping[str, str] = {}
+_subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=_NOTHING)  # noqa: B039 (never changed in place)
 
 # Cloud Logging takes 256 KiB an entry, all fields together.
 LONGEST_MESSAGE = 20_000
@@ -37,14 +41,19 @@ Form = Literal["text", "json"]
 
 
 @contextmanager
-def about(**subject: str | None) -> Iterator[None]:
+def about(**subject: object) -> Iterator[None]:
     """Say of all that is logged inside what it is about: `session`, `file`, `topic`, `trace`, ... (None: not known)."""
-    known = {name: value for name, value in subject.items() if value}
-    token = _subject.set({**_subject.get(), **known})
+    token = _subject.set({**_subject.get(), **_known(subject)})
     try:
         yield
     finally:
         _subject.reset(token)
+
+
+def learn(**subject: object) -> None:
+    """Say more of what is logged from here to the end of the `about` around it; nothing where there is none."""
+    if _subject.get() is not _NOTHING:
+        _subject.set({**_subject.get(), **_known(subject)})
 
 
 def subject() -> Mapping[str, str]:
@@ -52,9 +61,43 @@ def subject() -> Mapping[str, str]:
     return _subject.get()
 
 
-def subject_of(topic: str, key: str) -> dict[str, str]:
-    """What an event of this topic and key is about, for `about`."""
-    return {"topic": topic, "file" if topic.startswith("object.") else "session": key}
+def subject_of(event: Event) -> dict[str, str]:
+    """What an event is about, for `about`: its topic, and its session or its file.
+
+    Of a file's event, the session is the one at whose place in raw the object stands; none where it stands elsewhere.
+    """
+    if not event.type.startswith("object."):
+        return {"topic": event.type, "session": event.key}
+    name = event.data.get("name") or event.data.get("object")
+    session = session_in_name(name) if isinstance(name, str) else None
+    return {"topic": event.type, "file": event.key, **({"session": session} if session else {})}
+
+
+def trace_of_message(attributes: Mapping[str, str]) -> dict[str, str]:
+    """The trace of the call that a message follows from, for `about`, where its attribute `trace` tells one."""
+    trace = attributes.get(TRACE, "")
+    return {TRACE: trace} if _TRACE_ID.fullmatch(trace) and int(trace, 16) else {}
+
+
+def trace_for_message() -> dict[str, str]:
+    """The attribute by which a message that is published here tells its trace; none where there is no trace."""
+    return trace_of_message(_subject.get())
+
+
+def _known(subject: Mapping[str, object]) -> dict[str, str]:
+    """The values as text. A span belongs to its trace: another trace has none until one is told."""
+    known = {name: _text_of(value) for name, value in subject.items() if value is not None and value != ""}
+    if known.get(TRACE, _subject.get().get(TRACE)) != _subject.get().get(TRACE):
+        known.setdefault(SPAN, "")
+    return known
+
+
+def _text_of(value: object) -> str:
+    """The value's words; its type where it fails to say them."""
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 (`logging` itself would print all arguments, secrets and all)
+        return f"a {type(value).__name__} that cannot be shown ({type(error).__name__})"
 
 
 class Headers(Protocol):
@@ -112,7 +155,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line and, where it has one, a traceback."""
         when = _time(record).strftime("%Y-%m-%dT%H:%M:%SZ")
-        told = " ".join(f"{name}={_shown(value)}" for name, value in subject().items() if name != SPAN)
+        told = " ".join(f"{name}={_shown(value)}" for name, value in subject().items() if value and name != SPAN)
         line = f"{when} {record.levelname} {record.name}: {_shown(_message(record))}" + (f" [{told}]" if told else "")
         trace = _traceback(self, record)
         return "\n    ".join([line, *(_shown(part) for part in trace.splitlines())])
@@ -127,7 +170,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
-        about_it = {name: redact(value)[:LONGEST_LABEL] for name, value in subject().items()}
+        about_it = {name: redact(value)[:LONGEST_LABEL] for name, value in subject().items() if value}
         trace, span = about_it.pop(TRACE, None), about_it.pop(SPAN, None)
         entry: dict[str, Any] = {
             "severity": _severity(record.levelno),
@@ -167,7 +210,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         text = record.getMessage()
     except Exception as error:  # noqa: BLE001 (`logging` itself would print the arguments, secrets and all)
-        text = f"{record.msg!s} (its arguments do not fit: {type(error).__name__})"
+        text = f"{_text_of(record.msg)} (its arguments do not fit: {type(error).__name__})"
     return _cut(redact(text), LONGEST_MESSAGE)
 
 

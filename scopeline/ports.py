@@ -128,7 +128,7 @@ class ObjectStore(Protocol):
         meanwhile; then the folder is gone. Raises MissingObject, and InvalidInput (`invalid_file_name`) where a
         `file_name` is not a plain name or stands twice. A store that cannot copy an object of that size shows it only
         while it is current: NotCurrent, at the beginning or, where that changed meanwhile, at the end of the context;
-        one that can show it in no way: TooLargeToCopy.
+        one that can show it in no way: TooLargeToCopy. Of no objects, it is an empty folder that may be written.
         """
 
     def delete(self, name: str, generation: int) -> bool:
@@ -190,6 +190,7 @@ FILES_OF_SESSION = Query("files_of_session", "files", ("session",), ("updated_at
 FILES_OF_SESSION_IN_STATUS = Query("files_of_session_in_status", "files", ("session", "status"), ("updated_at",))
 UNASSIGNED_FILES = Query("unassigned_files", "files", ("instrument", "session"), ("first_seen",))
 VERSIONS_OF_FILE = Query("versions_of_file", "files/{parent}/versions", (), ("generation",))
+NEWEST_VERSIONS = Query("newest_versions", "files/{parent}/versions", (), ("generation",), descending=True)
 FILES = Query("files", "files", (), ())
 FILES_IN_STATUS = Query("files_in_status", "files", ("status",), ("updated_at",))
 RECORD_VERSIONS = Query("record_versions", "records/{parent}/versions", (), ("version",))
@@ -211,6 +212,7 @@ QUERIES = (
     FILES,
     FILES_IN_STATUS,
     VERSIONS_OF_FILE,
+    NEWEST_VERSIONS,
     RECORD_VERSIONS,
     INSTRUMENTS,
     CLIENTS,

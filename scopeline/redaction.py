@@ -35,8 +35,15 @@ _WHOLE: tuple[re.Pattern[str], ...] = (
     re.compile(rf"((?:\?|&|%3F|%26)(?:X-Goog-|X-Amz-|GoogleAccessId{_IS}|Signature{_IS})){_END}+", re.IGNORECASE),
     re.compile(rf"(X-(?:Goog|Amz)-(?:Signature|Credential|Security-Token){_IS})[^\s\"'<>&\\]+", re.IGNORECASE),
 )
+# Secrets without a form of their own: parts of upload addresses, signatures, the site's tokens. Longer than a uuid (36
+# characters) and than an MD5 checksum (32), which stay whole.
+_LONG_WORD = re.compile(r"[A-Za-z0-9_-]{40,}")
+_NEIGHBOURS = re.compile(r"(?=[a-z][A-Z0-9]|[A-Z][a-z0-9]|[0-9][A-Za-z])")
+SHOWN_CHARACTERS = 8
+# One change in so many characters makes a word random: one in 1.6 is usual in base64, one in 2.1 in hexadecimal.
+CHANGES_IN_RANDOM = 5
 # Google's own tokens: access tokens, and JSON web tokens.
-_BARE = re.compile(r"\bya29\.[A-Za-z0-9._-]{8,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
+_GOOGLES = re.compile(r"\bya29\.[A-Za-z0-9._-]{8,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 
 
 def redact(text: str) -> str:
@@ -44,7 +51,16 @@ def redact(text: str) -> str:
     safe = mask_tokens(text[:LONGEST])
     for pattern in _WHOLE:
         safe = pattern.sub(rf"\1{MASK}", safe)
-    return _BARE.sub(MASK, safe)
+    return shorten_random(_GOOGLES.sub(MASK, safe))
+
+
+def shorten_random(text: str) -> str:
+    """`text` with the first characters only of words that are long and look random, as secrets and long digests do.
+
+    A word of people has few places where small letters, capitals and digits meet; of random ones every second or third
+    place is one. A name like that loses its end, where it is shown.
+    """
+    return _LONG_WORD.sub(_shortened, text)
 
 
 def mask_tokens(text: str) -> str:
@@ -55,3 +71,9 @@ def mask_tokens(text: str) -> str:
 def _masked_token(found: re.Match[str]) -> str:
     known = _KNOWN_ID.match(found[0])
     return f"sl_{known[1]}_{MASK}" if known else f"sl_{MASK}"
+
+
+def _shortened(found: re.Match[str]) -> str:
+    word = found[0]
+    changes = sum(1 for _ in _NEIGHBOURS.finditer(word))
+    return f"{word[:SHOWN_CHARACTERS]}..." if changes * CHANGES_IN_RANDOM >= len(word) else word

@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
     "laboratory",
     "fault_cases",
     "traces_of_secrets",
+    "played_on_google",
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from scopeline.settings import BadSetting, Settings, default_data_folder, load_settings, processors, settings_table
+from scopeline.adapters.gcp.topics import FLOWS
+from scopeline.settings import (
+    FUNCTIONS,
+    BadSetting,
+    Settings,
+    default_data_folder,
+    load_settings,
+    processors,
+    read_by,
+    settings_table,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +91,24 @@ def test_bad_given_setting_is_told_alike() -> None:
 def test_every_setting_says_what_it_is() -> None:
     undescribed: list[Any] = [name for name, field in Settings.model_fields.items() if not field.description]
     assert undescribed == []
+
+
+def test_every_setting_says_who_reads_it() -> None:
+    assert {*FUNCTIONS} == {"api", "sweep", *(flow.function for flow in FLOWS)}
+    for name, field in Settings.model_fields.items():
+        reader = read_by(field)
+        assert reader.local or reader.functions, name
+        assert {*reader.functions} <= {*FUNCTIONS}, name
+
+
+def test_the_tables_have_every_setting_once_by_edition() -> None:
+    both, local, google = settings_table().split("\n\n## ")
+    for name in ("SCOPELINE_ATTEMPTS", "SCOPELINE_PORT", "SCOPELINE_TOPIC_PREFIX"):
+        assert settings_table().count(f"`{name}`") == 1
+    assert "SCOPELINE_ATTEMPTS" in both
+    assert "SCOPELINE_PORT" in local
+    assert "| `SCOPELINE_RAW_MOUNT` | none |" in google
+    assert settings_table().count("\n| `SCOPELINE_") == len(Settings.model_fields)
 
 
 def test_settings_are_not_read_when_the_module_is_imported() -> None:

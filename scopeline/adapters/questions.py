@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _RESERVED_ID = re.compile(r"\.\.?|__.*__", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPlace:
     """Where a key is: `files` and its id, or `files/{parent}/versions`, the parent and the id below it."""
 
     collection: str
@@ -37,7 +38,7 @@ class Place:
     id: str
 
 
-def find_place(key: str) -> Place | None:
+def find_place(key: str) -> KeyPlace | None:
     """The place of a key; None where no document can have it in every catalog."""
     match = _KEY.fullmatch(key)
     if match is None:
@@ -45,10 +46,14 @@ def find_place(key: str) -> Place | None:
     collection, first, below, second = match.groups()
     if not all(_is_id(one) for one in (first, second) if one is not None):
         return None
-    return Place(collection, None, first) if below is None else Place(f"{collection}/{{parent}}/{below}", first, second)
+    return (
+        KeyPlace(collection, None, first)
+        if below is None
+        else KeyPlace(f"{collection}/{{parent}}/{below}", first, second)
+    )
 
 
-def place_of(document: Document) -> Place:
+def place_of(document: Document) -> KeyPlace:
     """The place of a document that is to be written. Raises InvalidInput (`invalid_key`)."""
     place = find_place(document.key)
     if place is None:
@@ -133,10 +138,18 @@ def pose(
         raise InvalidInput(f"Query {query.name} wants {wants}.", code="invalid_query")
     if not query.order and (since is not None or before is not None):
         raise InvalidInput(f"Query {query.name} has no order to bound.", code="invalid_query")
+    equal = tuple((name, _equal(query, name, given[name])) for name in query.equal)
+    # A catalog asks for each combination of the alternatives.
+    combined = math.prod(max(1, len(value)) for _, value in equal if isinstance(value, tuple))
+    if combined > MAX_ALTERNATIVES:
+        raise InvalidInput(
+            f"Query {query.name} was given {combined} combinations of values; at most {MAX_ALTERNATIVES} are taken.",
+            code="invalid_query",
+        )
     return Question(
         query,
         parent,
-        tuple((name, _equal(query, name, given[name])) for name in query.equal),
+        equal,
         _value(since),
         _value(before),
         None if cursor is None else _read_cursor(query, parent, cursor),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from scopeline.domain import documents
 from scopeline.domain.files import Acquired, Axis, DatasetType, FileStatus, Parameter, Verified
 from scopeline.domain.instruments import Root, TokenKind
-from scopeline.domain.records import Edit, Failure
+from scopeline.domain.records import Edit
 from scopeline.domain.sessions import (
     EventKind,
     Handling,
@@ -19,6 +19,7 @@ from scopeline.domain.sessions import (
     SessionKind,
     SessionState,
 )
+from scopeline.services.replay import Failure
 
 Moment = Annotated[documents.Moment, WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")]
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from scopeline.domain.errors import InvalidInput, ScopelineError
-from scopeline.redaction import mask_tokens
+from scopeline.redaction import mask_tokens, shorten_random
 from scopeline.services.versions import VersionGone
 
 PROBLEM_TYPE = "application/problem+json"
@@ -53,8 +53,9 @@ class InvalidBody(InvalidInput):
 def problem(status: int, code: str, detail: str, *, headers: Iterable[tuple[str, str]] = (), **more: Any) -> Response:
     """One problem document."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
-    # A problem shows what was sent, which may be a token in the wrong place; problems are copied into other logs.
-    response = Response(mask_tokens(json.dumps({**body, **more})), status, content_type=PROBLEM_TYPE)
+    # A problem shows what was sent, which may be a secret in the wrong place; problems are copied into other logs.
+    text = shorten_random(mask_tokens(json.dumps({**body, **more})))
+    response = Response(text, status, content_type=PROBLEM_TYPE)
     for name, value in headers:
         response.headers[name] = value
     return response

@@ -12,11 +12,11 @@ from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from scopeline.domain.records import Failure
     from scopeline.services.backend import Backend
     from scopeline.services.reextract import Examined
+    from scopeline.services.replay import Failure
 
-LISTED_FAILURES = 1
+NOT_ALL_DONE = 1
 PROGRESS_EVERY = 100
 
 
@@ -53,7 +53,7 @@ def replay(
             complete = _replay(backend, named, as_json=as_json)
         else:
             complete = _list(backend, as_json=as_json)
-    raise typer.Exit(0 if complete else LISTED_FAILURES)
+    raise typer.Exit(0 if complete else NOT_ALL_DONE)
 
 
 def _check(
@@ -78,7 +78,7 @@ def _list(backend: Backend, *, as_json: bool) -> bool:
 
     found = list(failures(backend))
     if as_json:
-        print(json.dumps([failure.to_json() for failure in found]))
+        print(json.dumps([failure.model_dump(mode="json") for failure in found]))
     elif not found:
         print("Nothing gave up.")
     else:

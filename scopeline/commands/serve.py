@@ -1,4 +1,4 @@
-"""`scopeline serve`: the local edition."""
+"""`scopeline serve`: the local edition, or the Google Cloud edition on emulators, in the foreground."""
 
 from __future__ import annotations
 

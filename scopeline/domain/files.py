@@ -204,7 +204,10 @@ def current_version(versions: Iterable[FileVersion]) -> FileVersion | None:
 
 
 def derived_fields(versions: Iterable[FileVersion]) -> dict[str, Any]:
-    """The fields of a File that follow from its versions: the only place where they are computed."""
+    """The fields of a File that follow from its versions: the only place where they are computed.
+
+    Of older versions than the current one nothing follows: they may be left out.
+    """
     known = list(versions)
     current = current_version(known)
     if current is None:

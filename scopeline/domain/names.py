@@ -44,6 +44,12 @@ def is_session_id(value: str) -> bool:
     return bool(_SESSION.fullmatch(value))
 
 
+def session_in_name(name: str) -> str | None:
+    """The session whose place in raw the object's name is in; None where it is in none's."""
+    parts = name.split("/")
+    return parts[1] if len(parts) > 2 and is_session_id(parts[1]) else None
+
+
 def is_local_id(value: str) -> bool:
     """Whether `value` is a lower-case uuid, as loggers make them for sessions and events."""
     return bool(_LOCAL_ID.fullmatch(value))

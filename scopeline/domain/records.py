@@ -1,4 +1,4 @@
-"""Overlays, records and failures: what people add, what was built, what gave up."""
+"""Overlays and records: what people add, and what was built."""
 
 from __future__ import annotations
 
@@ -50,25 +50,3 @@ class Record(Document):
     @property
     def key(self) -> str:  # noqa: D102
         return f"records/{self.session}/versions/{self.version}"
-
-
-class Failure(Document):
-    """Work that gave up: what, why, and since when.
-
-    `transient`: the reason may pass by itself. `replayable`: the service tries it again, without anybody's help.
-    """
-
-    id: str
-    topic: str
-    subject: str  # the event's key
-    reason: str
-    code: str
-    since: Moment
-    attempts: int
-    replayable: bool = False
-    transient: bool = False
-    payload: dict[str, Any] = Field(default_factory=dict)
-
-    @property
-    def key(self) -> str:  # noqa: D102
-        return f"failures/{self.id}"

@@ -22,6 +22,7 @@ from scopeline.formats.worker import (
     AnswerTooLong,
     ChannelClosed,
     Limits,
+    NotTaken,
     receive,
     request_frame,
     send,
@@ -130,6 +131,8 @@ class ReaderPool:
             raise Unavailable("The readers are closed: the service is ending.", code="readers_closed")
 
     def _extract(self, slot: _Slot, request: ExtractRequest, limits: Limits) -> Extracted:
+        if slot.worker and not slot.worker.alive:
+            _log.warning("an idle reader is gone: %s", _ended(slot.end()))
         for _ in range(2):
             started = time.monotonic()
             worker = slot.worker or slot.begin(self._source.make())
@@ -140,8 +143,10 @@ class ReaderPool:
                 printed = worker.printed()
                 status = slot.end()
                 self._check_open()
-                if gone.reason is None and status is None:
-                    continue  # the fork server was stopped, and its workers with it: not this file's doing
+                if gone.reason is None and (status is None or not gone.had_file):
+                    # Not this file's doing: the fork server was stopped, or the worker ended before it took the file.
+                    _log.warning("a reader is gone that did not have %r: %s", request.file_name, _ended(status))
+                    continue
                 reason = gone.reason or _ended(status, limits)
                 _log.warning("reading %r failed: %s", request.file_name, reason)
                 if printed:
@@ -150,7 +155,7 @@ class ReaderPool:
             except BaseException:
                 slot.end()  # its answer may still come, and would be taken for that of the next file
                 raise
-        raise Unavailable("The process that starts readers was stopped twice during one file.", code="readers_stopped")
+        raise Unavailable(f"Readers were stopped twice before they read {request.file_name!r}.", code="readers_stopped")
 
     def _ask(self, worker: Worker, request: ExtractRequest, limits: Limits) -> Extracted:
         alarm = _Alarm(worker, limits.wall_seconds)
@@ -161,7 +166,7 @@ class ReaderPool:
             except ChannelClosed as error:
                 alarm.stop()
                 reason = f"The reader took longer than {limits.wall_seconds:g} s." if alarm.rang else None
-                raise _ReaderGone(reason) from error
+                raise _ReaderGone(reason, had_file=not isinstance(error, NotTaken)) from error
             except AnswerTooLong as error:
                 most = f"{limits.answer_bytes >> 20:,} MiB"
                 raise _ReaderGone(f"The file's metadata takes more than the {most} that are accepted.") from error
@@ -171,11 +176,15 @@ class ReaderPool:
 
 
 class _ReaderGone(Exception):
-    """The worker cannot be used any more; `reason` says why where its exit status does not."""
+    """The worker cannot be used any more; `reason` says why where its exit status does not.
 
-    def __init__(self, reason: str | None) -> None:
+    `had_file` is whether it ended after the file was handed over to it.
+    """
+
+    def __init__(self, reason: str | None, *, had_file: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.had_file = had_file
 
 
 class _Alarm:
@@ -268,15 +277,17 @@ def _failed(request: ExtractRequest, reason: str, seconds: float) -> Extracted:
     return result
 
 
-def _ended(status: int | None, limits: Limits) -> str:
+def _ended(status: int | None, limits: Limits | None = None) -> str:
     """Why a worker ended, in words."""
-    if status is None or status >= 0:
+    if status is None:
+        return "The process that started it was stopped."
+    if status >= 0:
         return f"The reader ended by itself with status {status} before it answered."
     try:
         name = signal.Signals(-status).name
     except ValueError:
         name = ""
-    if name == "SIGXCPU":
+    if name == "SIGXCPU" and limits:
         return f"The reader used more than {limits.cpu_seconds} s of processor time."
     words = _SIGNAL_WORDS.get(name, name)
     return f"The reader was stopped by signal {-status}{f' ({words})' if words else ''}."

@@ -31,6 +31,10 @@ class Worker(Protocol):
     requests: BinaryIO
     answers: BinaryIO
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, as far as one can see now; asked while it is idle."""
+
     def kill(self) -> None:
         """End the process now; may be called from another thread while the channel is in use."""
 
@@ -194,6 +198,17 @@ class ForkedWorker:
         self._status: int | None = None
         self._reaped = False
         self._lock = threading.Lock()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still holds its end of the channel."""
+        try:
+            self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # the channel's end, or words that nobody asked for
 
     def kill(self) -> None:
         """End the process; the channel then ends, too."""

@@ -43,22 +43,26 @@ class ChannelClosed(Exception):
     """The other side is gone, or closed the channel."""
 
 
+class NotTaken(ChannelClosed):
+    """The other side ended before it took all that was sent."""
+
+
 class AnswerTooLong(Exception):
     """The other side announces a frame beyond the limit."""
 
 
 def send(channel: BinaryIO, message: bytes) -> None:
-    """Write one frame. Raises ChannelClosed."""
+    """Write one frame. Raises NotTaken."""
     try:
         channel.write(_LENGTH.pack(len(message)))
         channel.write(message)
         channel.flush()
     except (OSError, ValueError) as error:
-        raise ChannelClosed(str(error)) from error
+        raise NotTaken(str(error)) from error
 
 
 def receive(channel: BinaryIO, limit: int) -> bytes:
-    """Read one frame of at most `limit` bytes. Raises ChannelClosed or AnswerTooLong."""
+    """Read one frame of at most `limit` bytes. Raises ChannelClosed (of a socket: NotTaken) or AnswerTooLong."""
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
     if length > limit:
         raise AnswerTooLong(f"{length:,} bytes were announced, at most {limit:,} are accepted")
@@ -68,6 +72,9 @@ def receive(channel: BinaryIO, limit: int) -> bytes:
 def _exactly(channel: BinaryIO, size: int) -> bytes:
     try:
         data = channel.read(size)
+    except ConnectionResetError as error:
+        # unix(7) on Linux: the other side closed its socket while something that was sent to it was still unread.
+        raise NotTaken(str(error)) from error
     except (OSError, ValueError) as error:
         raise ChannelClosed(str(error)) from error
     if data is None or len(data) < size:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -19,9 +18,11 @@ from scopeline.adapters.embedded.private_folder import make_private_folder
 from scopeline.adapters.embedded.storage_errors import storage_problems
 from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.bootstrap import google
+from scopeline.domain.errors import Unavailable
 from scopeline.local.emulators import Emulators, emulators, running_emulators
 from scopeline.local.functions_process import FunctionProcess, settings_environment
 from scopeline.local.process import Addresses, free_port, site_beside
+from scopeline.local.regularly import IsStopping, do_regularly
 from scopeline.local.resources import make_resources, make_subscriptions
 from scopeline.local.site_process import address
 from scopeline.settings import Settings, default_data_folder
@@ -33,7 +34,7 @@ log = logging.getLogger("scopeline.local")
 
 PROJECT = "scopeline-local"
 # What other commands need beside the emulators to find the same edition.
-NAMES = ("edition", "project", "raw_bucket", "derived_bucket", "database", "topics", "data_dir")
+NAMES = ("edition", "project", "raw_bucket", "derived_bucket", "database", "topic_prefix", "data_dir")
 # Where Pub/Sub and Cloud Scheduler call; people's programs need `api` only.
 LOOPBACK = "127.0.0.1"
 PUSHED = tuple(flow.function for flow in FLOWS)
@@ -41,7 +42,6 @@ CALLED = (*PUSHED, "sweep")
 SWEEP_EVERY_SECONDS = 15.0
 # Longer than one slice of the sweep.
 CALL_SECONDS = 330.0
-STOP_SECONDS = 10.0
 
 
 def with_names(settings: Settings) -> Settings:
@@ -175,25 +175,16 @@ def _names(settings: Settings) -> dict[str, str]:
 
 
 def call_now_and_then(stack: ExitStack, url: str, every: float) -> None:
-    """Call a function every so many seconds, as Cloud Scheduler does, until the stack unwinds."""
-    stopping = threading.Event()
+    """Call the function `sweep` now and every so many seconds, as Cloud Scheduler does, until the stack unwinds."""
 
-    def work() -> None:
-        while not stopping.wait(every):
-            try:
-                with urllib.request.urlopen(urllib.request.Request(url, data=b"", method="POST"), timeout=CALL_SECONDS):
-                    pass
-            except urllib.error.HTTPError as error:
-                with error:
-                    log.warning("The function at %s answered %d.", url, error.code)
-            except OSError as error:
-                log.warning("The function at %s cannot be called now: %s", url, error)
+    def call(_is_stopping: IsStopping) -> None:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, data=b"", method="POST"), timeout=CALL_SECONDS):
+                pass
+        except urllib.error.HTTPError as error:
+            with error:
+                raise Unavailable(f"The function at {url} answered {error.code}. Its log says why.") from error
+        except OSError as error:
+            raise Unavailable(f"The function at {url} cannot be called now: {error}") from error
 
-    thread = threading.Thread(target=work, name="scheduler", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        stopping.set()
-        thread.join(STOP_SECONDS)
-
-    stack.callback(stop)
+    do_regularly(stack, "sweep", every, call)

@@ -21,6 +21,7 @@ from scopeline.domain.errors import ScopelineError
 from scopeline.domain.events import Topic
 from scopeline.domain.instruments import Token, TokenKind
 from scopeline.handlers import WITH_SITE, Handler, gave_up, handlers
+from scopeline.local.regularly import IsStopping, do_regularly
 from scopeline.local.site_process import SiteOptions, SiteProcess, address
 from scopeline.local.unused_ports import unused_port
 from scopeline.ports import TOKENS, find_all
@@ -233,27 +234,13 @@ def sweep_now_and_then(stack: ExitStack, backend: Backend, every: float) -> None
 
     At a start, what gave up for a transient reason is tried again at once: its reason may be why it was stopped.
     """
-    stopping = threading.Event()
+    at_start = True
 
-    def work() -> None:
-        at_start = True
-        while not stopping.is_set():
-            try:
-                if at_start:
-                    replay_transient(backend)
-                    at_start = False
-                sweep(backend, partial(gave_up, backend), budget=SWEEP_BUDGET, is_stopping=stopping.is_set)
-            except ScopelineError as error:
-                log.warning("The regular work is done later: %s", error)
-            except Exception:  # the boundary of a thread: without it, nothing would be done any more
-                log.exception("The regular work is done later")
-            stopping.wait(every)
+    def work(is_stopping: IsStopping) -> None:
+        nonlocal at_start
+        if at_start:
+            replay_transient(backend)
+            at_start = False
+        sweep(backend, partial(gave_up, backend), budget=SWEEP_BUDGET, is_stopping=is_stopping)
 
-    thread = threading.Thread(target=work, name="sweep", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        stopping.set()
-        thread.join(STOP_SECONDS)
-
-    stack.callback(stop)
+    do_regularly(stack, "sweep", every, work)

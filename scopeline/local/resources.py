@@ -38,10 +38,10 @@ def make_topics(settings: Settings, clients: Clients) -> None:
     """The topics of all flows and their dead letters, each of these with its subscription."""
     publisher, subscriber = clients.publisher, clients.subscriber
     for flow in FLOWS:
-        for name in (flow.topic(settings.topics), flow.dead_letters(settings.topics)):
+        for name in (flow.topic(settings.topic_prefix), flow.dead_letters(settings.topic_prefix)):
             topic = publisher.topic_path(settings.project, name)
             _unless_there(publisher.create_topic, request={"name": topic}, timeout=CALL_SECONDS)
-        dead = flow.dead_letters(settings.topics)
+        dead = flow.dead_letters(settings.topic_prefix)
         request = {
             "name": subscriber.subscription_path(settings.project, dead),
             "topic": publisher.topic_path(settings.project, dead),
@@ -69,7 +69,7 @@ def make_buckets(settings: Settings, clients: Clients) -> None:
     """Both buckets, with versions, and raw's notifications to the topic of `extract`."""
     _make_bucket(clients, settings.derived_bucket)
     made = _make_bucket(clients, settings.raw_bucket)
-    raw, topic = clients.storage.bucket(settings.raw_bucket), EXTRACT.topic(settings.topics)
+    raw, topic = clients.storage.bucket(settings.raw_bucket), EXTRACT.topic(settings.topic_prefix)
     if not made and any(known.topic_name == topic for known in raw.list_notifications(timeout=CALL_SECONDS)):
         return
     raw.notification(
@@ -85,7 +85,7 @@ def remove_subscriptions(settings: Settings, clients: Clients) -> None:
     from google.api_core.exceptions import NotFound
 
     for flow in FLOWS:
-        for name in (flow.topic(settings.topics), flow.dead_letters(settings.topics)):
+        for name in (flow.topic(settings.topic_prefix), flow.dead_letters(settings.topic_prefix)):
             path = clients.subscriber.subscription_path(settings.project, name)
             try:
                 clients.subscriber.delete_subscription(request={"subscription": path}, timeout=CALL_SECONDS)
@@ -94,7 +94,7 @@ def remove_subscriptions(settings: Settings, clients: Clients) -> None:
 
 
 def _subscription(settings: Settings, clients: Clients, flow: Flow, endpoint: str | None) -> dict[str, Any]:
-    publisher, name = clients.publisher, flow.topic(settings.topics)
+    publisher, name = clients.publisher, flow.topic(settings.topic_prefix)
     return {
         "name": clients.subscriber.subscription_path(settings.project, name),
         "topic": publisher.topic_path(settings.project, name),
@@ -104,7 +104,7 @@ def _subscription(settings: Settings, clients: Clients, flow: Flow, endpoint: st
         "expiration_policy": {},  # never
         "retry_policy": {"minimum_backoff": {"seconds": FIRST_PAUSE}, "maximum_backoff": {"seconds": LONGEST_PAUSE}},
         "dead_letter_policy": {
-            "dead_letter_topic": publisher.topic_path(settings.project, flow.dead_letters(settings.topics)),
+            "dead_letter_topic": publisher.topic_path(settings.project, flow.dead_letters(settings.topic_prefix)),
             "max_delivery_attempts": delivery_attempts(settings.attempts),
         },
     }

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
-from mimetypes import MimeTypes
 
-from scopeline.domain.files import Dataset, DatasetType, File, FileStatus
+from scopeline.domain.files import File
 from scopeline.domain.instruments import Instrument
-from scopeline.domain.names import dataset_id
 from scopeline.domain.records import Overlay
 from scopeline.domain.sessions import EventKind, Project, Sample, Session
 from scopeline.records.edits import SESSION_TARGET, Edits
-from scopeline.records.inputs import DatasetInput, FileInput, NoteInput, ParameterInput, RecordInputs, SampleInput
-from scopeline.records.times import Bounds, is_outside, mostly_outside, ordering_time
+from scopeline.records.gather_files import GatheredFiles
+from scopeline.records.inputs import NoteInput, RecordInputs, SampleInput
+from scopeline.records.times import Bounds
 
 # Files named in one note; the others are counted.
 NAMES_IN_NOTE = 20
@@ -30,30 +27,20 @@ def make_inputs(
     *,
     pid_prefix: str = "",
 ) -> RecordInputs:
-    """The inputs of the session's record. The order of `files` does not matter.
+    """The inputs of the session's record. The order of `files` does not matter, and no file is kept: there are many.
 
     Companions belong to the dataset that they were read with and are no dataset; files that never arrived or are gone
     are named in a note.
     """
-    files = sorted(files, key=lambda file: (file.path, file.id))
     edits = Edits(overlay)
     own = edits.of(SESSION_TARGET)
     bounds = Bounds.of(session)
-    outside, known = mostly_outside(files, bounds)
-    bounds = replace(bounds, missed=outside > 1 and 2 * outside > known)
     samples = _Samples(session)
+    gathered = GatheredFiles(bounds, edits, samples.at)
+    for file in files:
+        gathered.add(file)
     reservation = session.reservation
-    shown = [
-        _file_input(file, samples, edits, bounds)
-        for file in files
-        if file.generation is not None and file.companion_of is None
-    ]
-    remarks = [
-        *_remarks_on_files(files),
-        *([_outside_remark(outside, known)] if bounds.missed else []),
-        *([_hidden_remark(files, edits)] if _hidden(files, edits) else []),
-        *(f"An edit is not shown: {reason}" for reason in edits.refused),
-    ]
+    remarks = [*_remarks_on(gathered), *(f"An edit is not shown: {reason}" for reason in edits.refused)]
     return RecordInputs(
         id=session.id,
         pid=pid_prefix + session.id,
@@ -69,106 +56,9 @@ def make_inputs(
         motivation=own.get("motivation") or session.motivation,
         samples=samples.inputs(),
         projects=_projects(session),
-        files=tuple(file for file in shown if file.datasets),
+        files=gathered.inputs(),
         notes=(*_notes(session, own.get("notes")), *(NoteInput(text, source="Scopeline") for text in remarks)),
     )
-
-
-# ------------------------------------------------------------------------------------------------ files and datasets
-
-
-def _file_input(file: File, samples: _Samples, edits: Edits, bounds: Bounds) -> FileInput:
-    datasets: list[DatasetInput] = []
-    many = len(file.datasets)
-    for position, dataset in enumerate(file.datasets, start=1):
-        name = file.name if many == 1 else f"{file.name} ({position} of {many})"
-        made = _dataset_input(file, dataset, name, edits, bounds)
-        datasets.extend([made] if made else [])
-    if not file.datasets:
-        made = _unread_input(file, edits, bounds)
-        datasets.extend([made] if made else [])
-    times = [dataset.time for dataset in datasets if dataset.time]
-    return FileInput(
-        id=file.id,
-        path=file.path,
-        generation=file.generation or 0,
-        format=file.reader or _media_type(file.name),
-        sample=samples.at(min(times) if times else None),
-        datasets=tuple(datasets),
-    )
-
-
-def _dataset_input(file: File, dataset: Dataset, name: str, edits: Edits, bounds: Bounds) -> DatasetInput | None:
-    identity = dataset_id(file.id, dataset.index)
-    edited = edits.of(identity)
-    if edited.get("hidden"):
-        return None
-    outside = not bounds.missed and is_outside(dataset, bounds)
-    warnings = [*file.warnings, *dataset.warnings]
-    if outside:
-        warnings.append("The acquisition time lies outside the session; the file's time orders this dataset.")
-    return DatasetInput(
-        id=identity,
-        index=dataset.index,
-        name=edited.get("name") or name,
-        type=edited.get("type") or dataset.type.value,
-        role=edited.get("role") or "Experimental",
-        title=dataset.title,
-        technique=dataset.technique,
-        shape=tuple(dataset.shape),
-        time=ordering_time(file, dataset, bounds),
-        acquired=dataset.acquired.value if dataset.acquired else None,
-        doubtful_time=outside or bool(dataset.acquired and dataset.acquired.source == "file"),
-        parameters={n: ParameterInput(p.value, p.unit, p.warning) for n, p in dataset.parameters.items()},
-        warnings=tuple(dict.fromkeys(warnings)),
-        preview=dataset.preview is not None,
-        description=edited.get("description"),
-        notes=edited.get("notes"),
-        rating=edited.get("rating"),
-        featured=edited.get("featured"),
-        joins=edited.get("activity"),
-    )
-
-
-_REASONS = {
-    FileStatus.STORED: "This file has not been read yet.",
-    FileStatus.EXTRACTED: "No signal was found in this file.",
-    FileStatus.UNSUPPORTED: "No reader knows this format.",
-    FileStatus.UNREADABLE: "This file cannot be read.",
-    FileStatus.FAILED: "Reading this file failed.",
-}
-
-
-def _unread_input(file: File, edits: Edits, bounds: Bounds) -> DatasetInput | None:
-    identity = dataset_id(file.id, 0)
-    edited = edits.of(identity)
-    if edited.get("hidden") or file.status in (FileStatus.ANNOUNCED, FileStatus.DELETED):
-        return None
-    return DatasetInput(
-        id=identity,
-        index=0,
-        name=edited.get("name") or file.name,
-        type=edited.get("type") or DatasetType.UNKNOWN.value,
-        role=edited.get("role") or "Experimental",
-        time=ordering_time(file, None, bounds),
-        warnings=tuple(dict.fromkeys([file.reason or _REASONS[file.status], *file.warnings])),
-        preview=file.placeholder is not None,
-        description=edited.get("description"),
-        notes=edited.get("notes"),
-        rating=edited.get("rating"),
-        featured=edited.get("featured"),
-        joins=edited.get("activity"),
-    )
-
-
-@lru_cache(maxsize=1)
-def _media_types() -> MimeTypes:
-    # The language's own table, without the machine's: the same everywhere.
-    return MimeTypes()
-
-
-def _media_type(name: str) -> str | None:
-    return _media_types().guess_type(name)[0]
 
 
 # ------------------------------------------------------------------------------------------------------------- notes
@@ -183,34 +73,25 @@ def _notes(session: Session, added: str | None) -> list[NoteInput]:
     return [*notes, NoteInput(added, source="Added to the record")] if added else notes
 
 
-def _remarks_on_files(files: Sequence[File]) -> list[str]:
-    missing = [file.path for file in files if file.status is FileStatus.ANNOUNCED]
-    deleted = [file.path for file in files if file.status is FileStatus.DELETED]
+def _remarks_on(files: GatheredFiles) -> list[str]:
     remarks = []
-    if missing:
-        remarks.append(f"{_count(len(missing), 'announced file')} never arrived: {_listed(missing)}.")
-    if deleted:
-        remarks.append(f"{_count(len(deleted), 'file')} deleted before the record was made: {_listed(deleted)}.")
+    if files.announced:
+        remarks.append(
+            f"{_count(len(files.announced), 'announced file')} never arrived: {_listed(sorted(files.announced))}."
+        )
+    if files.deleted:
+        remarks.append(
+            f"{_count(len(files.deleted), 'file')} deleted before the record was made: "
+            f"{_listed(sorted(files.deleted))}."
+        )
+    if files.mostly_outside:
+        remarks.append(
+            f"{files.outside} of the {files.timed} files that say when they were acquired name a time outside the "
+            "session. The order and the activities therefore follow the times at which the files were saved."
+        )
+    if files.hidden:
+        remarks.append(f"{_count(files.hidden, 'dataset')} hidden by people.")
     return remarks
-
-
-def _outside_remark(outside: int, known: int) -> str:
-    return (
-        f"{outside} of the {known} files that say when they were acquired name a time outside the session. "
-        "The order and the activities therefore follow the times at which the files were saved."
-    )
-
-
-def _hidden(files: Sequence[File], edits: Edits) -> int:
-    return sum(
-        bool(edits.of(dataset_id(file.id, index)).get("hidden"))
-        for file in files
-        for index in ([dataset.index for dataset in file.datasets] or [0])
-    )
-
-
-def _hidden_remark(files: Sequence[File], edits: Edits) -> str:
-    return f"{_count(_hidden(files, edits), 'dataset')} hidden by people."
 
 
 def _count(number: int, what: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from scopeline.domain.activities import Acquisition, cluster
+from scopeline.domain.activities import STATE, TRAITS, Acquisition, cluster
 from scopeline.domain.files import DatasetType
 from scopeline.records.inputs import DatasetInput, FileInput, ParameterInput, RecordInputs
 
@@ -71,7 +71,7 @@ def _acquisition(file: FileInput, dataset: DatasetInput) -> Acquisition:
         # An unread file says nothing of the set-up.
         type=None if dataset.type == DatasetType.UNKNOWN else dataset.type,
         technique=dataset.technique,
-        parameters={name: parameter.value for name, parameter in dataset.parameters.items()},
+        parameters={name: p.value for name, p in dataset.parameters.items() if name in TRAITS or name in STATE},
     )
 
 

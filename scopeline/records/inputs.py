@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -111,13 +112,37 @@ class RecordInputs:
 
     def digest(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
-        canonical = json.dumps(self, default=_plain, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        digest = hashlib.sha256()
+        for part in self.canonical():
+            digest.update(part.encode())
+        return digest.hexdigest()
+
+    def canonical(self) -> Iterator[str]:
+        """The inputs as JSON without spaces and with sorted keys, in parts: the whole of a long session is large."""
+        for number, name in enumerate(sorted(f.name for f in fields(self))):
+            yield f'{"," if number else "{"}"{name}":'
+            if name == "files":
+                yield from _list_in_parts(self.files)
+            else:
+                yield _json(getattr(self, name))
+        yield "}"
 
     @property
     def dataset_count(self) -> int:
         """How many datasets the record has."""
         return sum(len(file.datasets) for file in self.files)
+
+
+def _list_in_parts(values: Iterable[Any]) -> Iterator[str]:
+    before = "["
+    for value in values:
+        yield before + _json(value)
+        before = ","
+    yield "]" if before == "," else "[]"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -51,17 +50,12 @@ def ordering_time(file: File, dataset: Dataset | None, bounds: Bounds) -> dateti
     return next(iter([*inside, *others]), own)
 
 
+def has_own_time(dataset: Dataset) -> bool:
+    """Whether the original metadata say when the dataset was acquired."""
+    return dataset.acquired is not None and dataset.acquired.source != "file"
+
+
 def is_outside(dataset: Dataset, bounds: Bounds) -> bool:
     """Whether the original metadata give a time that does not lie in the session."""
     acquired = dataset.acquired
     return acquired is not None and acquired.source != "file" and not bounds.contain(acquired.value)
-
-
-def mostly_outside(files: Iterable[File], bounds: Bounds) -> tuple[int, int]:
-    """How many files have a time outside the session, and how many have a time of their own at all."""
-    outside = known = 0
-    for file in files:
-        own = [dataset for dataset in file.datasets if dataset.acquired and dataset.acquired.source != "file"]
-        known += bool(own)
-        outside += any(is_outside(dataset, bounds) for dataset in own)
-    return outside, known

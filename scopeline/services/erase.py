@@ -22,7 +22,7 @@ from scopeline.services.changes import change
 from scopeline.services.files import list_versions
 from scopeline.services.lookup import find_session
 from scopeline.services.publish import RecordSite
-from scopeline.services.tombstones import SessionErased, erased_session_of, find_tombstone, session_in_name
+from scopeline.services.tombstones import SessionErased, erased_session_of, find_tombstone
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def _erase_file(backend: Backend, session_id: str, file_id: str, name: str) -> I
     The file's document goes after what it leads to, so that a redelivery finds its way; and what others made until then
     goes after it. Who makes something later misses the document, and removes what it made.
     """
-    if session_in_name(name) != session_id:
+    if names.session_in_name(name) != session_id:
         backend.catalog.create(ErasedFile(file=file_id, session=session_id))
     yield from _erase_versions(backend, file_id, name)
     yield from _delete_document(backend, f"files/{file_id}")

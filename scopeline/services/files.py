@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,16 @@ from scopeline.domain import names
 from scopeline.domain.documents import Moment
 from scopeline.domain.errors import NotFound
 from scopeline.domain.events import StoredObject
-from scopeline.domain.files import File, FileVersion, Membership, Verified, derived_fields
-from scopeline.ports import VERSIONS_OF_FILE, find_all
+from scopeline.domain.files import File, FileVersion, Membership, Verified, current_version, derived_fields
+from scopeline.ports import NEWEST_VERSIONS, VERSIONS_OF_FILE, find_all
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
 from scopeline.services.tombstones import refuse_erased_object
 
 UPLOADED = "uploaded to the session"
 FOREIGN = "unknown"  # instrument, client or root of an object whose name does not say it
+# The most versions that are asked for at once, where many in a row were deleted or rejected.
+MOST_AT_ONCE = 256
 
 
 def get_file(backend: Backend, file_id: str) -> File:
@@ -84,6 +87,33 @@ def list_versions(backend: Backend, file_id: str) -> list[FileVersion]:
     return list(find_all(backend.catalog, FileVersion, VERSIONS_OF_FILE, parent=file_id))
 
 
+def newest_versions(backend: Backend, file: File) -> list[FileVersion]:
+    """The newest versions of a file, down to its current one; all of them where it has none.
+
+    However many versions there are, few are read: first those from the generation on that the file already has.
+    """
+    known = file.generation
+    found: list[FileVersion] = []
+    for bounds in [{}] if known is None else [{"since": known}, {"before": known}]:
+        found += _down_to_current(backend, file.id, bounds)
+        if current_version(found) is not None:
+            break
+    return found
+
+
+def _down_to_current(backend: Backend, file_id: str, bounds: Mapping[str, int]) -> Iterator[FileVersion]:
+    """The versions within the bounds, newest first, to the end of the page with one that may be current."""
+    cursor: str | None = None
+    limit = 1
+    while True:
+        page = backend.catalog.find(FileVersion, NEWEST_VERSIONS, parent=file_id, limit=limit, cursor=cursor, **bounds)
+        yield from page.items
+        cursor = page.cursor
+        if cursor is None or current_version(page.items) is not None:
+            return
+        limit = min(4 * limit, MOST_AT_ONCE)
+
+
 def verify_version(backend: Backend, version: FileVersion, *, size: int, md5: str) -> Verified:
     """Compare what the client has with what is stored, and write the answer down: yes and no are both final."""
 
@@ -99,8 +129,11 @@ def verify_version(backend: Backend, version: FileVersion, *, size: int, md5: st
 def refresh_file(backend: Backend, file_id: str) -> File:
     """Bring status, generation and datasets of a file up to date with its versions; the file as it now stands.
 
-    The file is read before its versions and written only if unchanged since. Who found nothing to write may have looked
-    before another's write of something older, so each writer looks at the versions once more. Raises NotFound.
+    Everybody who makes or changes a version refreshes the file after that, so what a look misses, because it came while
+    or after it went from the newest version down, is seen by the look of who wrote it. What a look passed by stays
+    passed by: deleted and rejected are final. The file is read before its versions and written only if unchanged since.
+    Who found nothing to write may have looked before another's write of something older, so each writer of the file
+    looks at the versions once more. Raises NotFound.
     """
 
     def edit(file: File) -> bool:
@@ -121,7 +154,7 @@ def refresh_file(backend: Backend, file_id: str) -> File:
 
 def _outdated_fields(backend: Backend, file: File) -> dict[str, Any]:
     """What the versions of a file say that it does not say itself."""
-    fields = derived_fields(list_versions(backend, file.id))
+    fields = derived_fields(newest_versions(backend, file))
     return {name: value for name, value in fields.items() if getattr(file, name) != value}
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, StoredObject, Topic
-from scopeline.domain.files import Extraction, File, FileStatus, FileVersion
+from scopeline.domain.files import Extraction, File, FileStatus, FileVersion, current_version
 from scopeline.domain.instruments import Instrument
 from scopeline.domain.names import file_id
 from scopeline.formats import registry
@@ -25,7 +23,7 @@ from scopeline.services.backend import Backend
 from scopeline.services.changes import change
 from scopeline.services.companions import companions_of_object, leaders_of_object
 from scopeline.services.derived import store_result
-from scopeline.services.files import get_or_create_file, get_version, refresh_file, upsert_version
+from scopeline.services.files import get_or_create_file, get_version, newest_versions, refresh_file, upsert_version
 from scopeline.services.membership import tell_session
 
 log = logging.getLogger(__name__)
@@ -219,9 +217,10 @@ def _extract(backend: Backend, reader: FileReader, file: File, version: FileVers
     else:
         try:
             extraction = _read(backend, reader, file, version, inputs, instrument)
-        except NotCurrent:
-            # A newer version of it, or of a companion, came meanwhile: its own event tells.
-            return
+        except NotCurrent as error:
+            if version.extraction is not None or not _is_left_behind(backend, file, version):
+                return
+            extraction = _given_up(backend, str(error))
         except TooLargeToCopy as error:
             extraction = _given_up(backend, str(error))
         except MissingObject:
@@ -236,8 +235,11 @@ def _extract(backend: Backend, reader: FileReader, file: File, version: FileVers
         there = _inputs_read(current)
         if there == inputs.hash:
             return False
-        if there != before and _inputs(backend, file, current, _instrument(backend, file)).hash != inputs.hash:
-            # Another delivery read it meanwhile, and this result is the older one.
+        if there != before and (
+            extraction.inputs == GIVEN_UP
+            or _inputs(backend, file, current, _instrument(backend, file)).hash != inputs.hash
+        ):
+            # Another delivery read it meanwhile, and this result is the older one, or none.
             return False
         current.extraction = extraction
         return True
@@ -246,6 +248,22 @@ def _extract(backend: Backend, reader: FileReader, file: File, version: FileVers
     reason = " ".join(["", *(extraction.reason or "").split()])
     seconds = time.monotonic() - began
     log.info("Read %s: %s, %s in %.2f s.%s", _words(file), file.path, extraction.status, seconds, reason)
+
+
+def _is_left_behind(backend: Backend, file: File, version: FileVersion) -> bool:
+    """Whether a version that could not be read, since it or a companion is not current, is the file's all the same.
+
+    Otherwise there is a newer version, or the companion's newer one, or a deletion, whose own event tells.
+    """
+    current = backend.raw.stat(file.object)
+    if current is not None and (
+        current.generation == version.generation or get_version(backend, file.id, current.generation) is None
+    ):
+        return False
+    if backend.raw.stat(file.object, version.generation) is None:
+        return False
+    newest = current_version(newest_versions(backend, file))
+    return newest is not None and newest.generation == version.generation
 
 
 def _words(file: File) -> str:
@@ -299,20 +317,19 @@ def _read(
 ) -> Extraction:
     refs = [ObjectRef(file.object, version.generation, file.name)]
     refs += [ObjectRef(c.name, c.generation, c.name.rpartition("/")[2]) for c in inputs.companions]
-    with (
-        backend.raw.local_folder(refs) as folder,
-        # Beside the store's folder: what a process that is killed leaves, the store's recovery finds.
-        tempfile.TemporaryDirectory(prefix="preview-", dir=folder.parent) as drawn,
-    ):
-        request = ExtractRequest(
-            folder=folder,
-            file_name=file.name,
-            zone=instrument.zone,
-            day_first=instrument.day_first,
-            mtime=version.mtime or version.stored_at,
-            overrides=instrument.overrides,
-            preview_dir=Path(drawn),
-        )
-        extracted = reader.extract(request)
+    # Pictures are drawn in a folder of the store's, too: what a process that is killed leaves, its recovery finds.
+    with backend.raw.local_folder([]) as drawn:
+        with backend.raw.local_folder(refs) as folder:
+            request = ExtractRequest(
+                folder=folder,
+                file_name=file.name,
+                zone=instrument.zone,
+                day_first=instrument.day_first,
+                mtime=version.mtime or version.stored_at,
+                overrides=instrument.overrides,
+                preview_dir=drawn,
+            )
+            extracted = reader.extract(request)
+        # Only now has the store said that what was read are these versions.
         companions = {c.name: c.generation for c in inputs.companions}
-        return store_result(backend, version, inputs.hash, companions, extracted, Path(drawn))
+        return store_result(backend, version, inputs.hash, companions, extracted, drawn)

@@ -63,7 +63,7 @@ class Logger:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class TaskState:
     """One task of the sweep: seconds since its last whole round (None: never one), whether one runs, what it found."""
 
     task: str
@@ -80,7 +80,7 @@ class Measurements:
     waiting: list[Waiting]
     gave_up: list[GaveUp]
     loggers: list[Logger]
-    sweeps: list[Swept]
+    sweeps: list[TaskState]
 
 
 def measure(backend: Backend) -> Measurements:
@@ -98,7 +98,7 @@ def measure(backend: Backend) -> Measurements:
             for client in find_all(backend.catalog, Client, CLIENTS)
         ],
         sweeps=[
-            Swept(
+            TaskState(
                 state.task,
                 _age(now, state.finished_at),
                 state.cursor is not None,

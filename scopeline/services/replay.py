@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from typing import Any
 
-from scopeline.domain.documents import utc_text
+from pydantic import Field
+
+from scopeline.domain.documents import Moment, Part, utc_text
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.findings import Finding
-from scopeline.domain.records import Failure
-from scopeline.domain.sweeps import SweepState
 from scopeline.ports import FINDINGS, Parked, find_all
 from scopeline.services.backend import Backend
 from scopeline.services.findings import look_again
-from scopeline.services.sweeping.tasks import Portion, Task, look_at
 
-# Transient reasons are tried again this often, and for so long after the first failure.
-REPLAY_EVERY = timedelta(hours=1)
+# Transient reasons are tried again for so long after the first failure.
 REPLAYED_FOR = timedelta(days=14)
 
-# How many deliveries are replayed at a time: each is some writes.
-PORTION = 100
+
+class Failure(Part):
+    """Work that gave up, as people see it: what, why, and since when. It is kept as a delivery or a finding.
+
+    `transient`: the reason may pass by itself. `replayable`: the service tries it again, without anybody's help.
+    """
+
+    id: str
+    topic: str
+    subject: str  # the event's key
+    reason: str
+    code: str
+    since: Moment
+    attempts: int
+    replayable: bool = False
+    transient: bool = False
+    payload: dict[str, Any] = Field(default_factory=dict)
 
 
 def is_replayed(parked: Parked, now: datetime) -> bool:
@@ -35,15 +48,6 @@ def replay_transient(backend: Backend) -> int:
     now = backend.clock()
     waiting = [parked.id for parked in backend.events.parked() if is_replayed(parked, now)]
     return sum(backend.events.replay(parked_id) for parked_id in waiting)
-
-
-def replay_portion(backend: Backend, state: SweepState) -> Portion:
-    """Deliver again a portion of what is parked for a transient reason, by its first failure."""
-    now, after = backend.clock(), _position(state.cursor)
-    waiting = (p for p in backend.events.parked() if is_replayed(p, now) and (utc_text(p.since), p.id) > after)
-    portion = sorted(islice(waiting, PORTION), key=lambda parked: (parked.since, parked.id))
-    cursor = f"{utc_text(portion[-1].since)}~{portion[-1].id}" if len(portion) == PORTION else None
-    return look_at(portion, lambda parked: backend.events.replay(parked.id), cursor)
 
 
 def replay(backend: Backend, failure_id: str) -> bool:
@@ -62,14 +66,20 @@ def failures(backend: Backend) -> Iterator[Failure]:
 
 def list_failures(backend: Backend, *, limit: int, cursor: str | None) -> tuple[list[Failure], str | None]:
     """What gave up, by its first failure, oldest first, and where to go on. Raises InvalidInput (`invalid_cursor`)."""
-    after = _position(cursor)
-    places = {(utc_text(failure.since), failure.id): failure for failure in failures(backend)}
-    later = [places[place] for place in sorted(places) if place > after]
+    after = position_of(cursor)
+    positions = {(utc_text(failure.since), failure.id): failure for failure in failures(backend)}
+    later = [positions[position] for position in sorted(positions) if position > after]
     page = later[:limit]
-    return page, f"{utc_text(page[-1].since)}~{page[-1].id}" if len(later) > limit else None
+    return page, cursor_behind(page[-1]) if len(later) > limit else None
 
 
-def _position(cursor: str | None) -> tuple[str, str]:
+def cursor_behind(last: Failure | Parked) -> str:
+    """Where a list by first failures goes on after `last`."""
+    return f"{utc_text(last.since)}~{last.id}"
+
+
+def position_of(cursor: str | None) -> tuple[str, str]:
+    """The first failure's time and the id behind which a list goes on. Raises InvalidInput (`invalid_cursor`)."""
     if not cursor:
         return "", ""
     since, separator, failure_id = cursor.partition("~")
@@ -107,6 +117,3 @@ def _of_finding(backend: Backend, finding: Finding) -> Failure:
         attempts=1,
         payload=event.to_json(),
     )
-
-
-REPLAYED = Task("replay", REPLAY_EVERY, replay_portion)

@@ -40,14 +40,8 @@ def refuse_erased_object(backend: Backend, name: str) -> None:
 
 def erased_session_of(backend: Backend, name: str) -> str | None:
     """The erased session that the object `name` of raw belonged to: by its name, or by its file's own mark."""
-    session_id = session_in_name(name)
+    session_id = names.session_in_name(name)
     if session_id is not None and find_tombstone(backend, session_id) is not None:
         return session_id
     mark = backend.catalog.get(ErasedFile, f"tombstones/{names.file_id(backend.raw.bucket, name)}")
     return mark.document.session if mark else None
-
-
-def session_in_name(name: str) -> str | None:
-    """The session whose place in raw the object's name is in."""
-    parts = name.split("/")
-    return parts[1] if len(parts) > 2 and names.is_session_id(parts[1]) else None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopeline.api.metrics import exposition
-from scopeline.services.metrics import GaveUp, Logger, Measurements, Swept, Waiting
+from scopeline.services.metrics import GaveUp, Logger, Measurements, TaskState, Waiting
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details
 SAMPLE = re.compile(r'([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\} ([0-9.e+-]+|inf|nan)')
@@ -61,7 +61,7 @@ def test_any_label_and_number_can_be_read_back(label: str, seconds: float, count
         waiting=[Waiting("stored", count, seconds)],
         gave_up=[GaveUp("record.built", label, True, count, seconds)],
         loggers=[Logger(label, None, -seconds)],
-        sweeps=[Swept(label, seconds, True, count)],
+        sweeps=[TaskState(label, seconds, True, count)],
     )
     found = samples(exposition(measured))
     gave_up = (("topic", "record.built"), ("code", label), ("transient", "true"))

@@ -61,7 +61,7 @@ class GoogleDeliveries:
             clients.subscriber,
             clients.firestore,
             project=project,
-            prefix=self.settings.topics,
+            prefix=self.settings.topic_prefix,
             attempts=attempts,
             clock=self.now,
         )
@@ -135,7 +135,9 @@ class GoogleDeliveries:
     def collect(self) -> None:
         """Take all that was published until now."""
         for flow in FLOWS:
-            path = self.clients.subscriber.subscription_path(self.settings.project, flow.topic(self.settings.topics))
+            path = self.clients.subscriber.subscription_path(
+                self.settings.project, flow.topic(self.settings.topic_prefix)
+            )
             while received := self.clients.subscriber.pull(
                 request={"subscription": path, "max_messages": 100, "return_immediately": True}, timeout=10
             ).received_messages:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from scopeline.domain.documents import utc_text
 from scopeline.domain.instruments import Instrument, Root
-from scopeline.domain.records import Edit, Failure, Overlay, Record
+from scopeline.domain.records import Edit, Overlay, Record
 
 NOW = datetime(2026, 2, 6, 12, 0, tzinfo=UTC)
 MOMENTS = st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30)).flatmap(
@@ -58,8 +58,7 @@ def test_fields_of_a_newer_writer_are_ignored() -> None:
 
 def test_keys() -> None:
     record = Record(session="s", version=3, inputs="x", pid="p", xml_object="o", built_at=NOW, files=1, datasets=1)
-    failure = Failure(id="f1", topic="t", subject="s", reason="r", code="c", since=NOW, attempts=1)
-    assert (record.key, Overlay(session="s").key, failure.key) == ("records/s/versions/3", "overlays/s", "failures/f1")
+    assert (record.key, Overlay(session="s").key) == ("records/s/versions/3", "overlays/s")
 
 
 def test_last_edit_of_a_field_wins_and_none_is_lost() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -19,7 +20,7 @@ from scopeline.domain.files import FileStatus
 from scopeline.formats.pool import ReaderPool
 from scopeline.formats.processes import Spawner
 from scopeline.formats.results import ExtractRequest
-from scopeline.formats.worker import Limits
+from scopeline.formats.worker import Limits, send
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits and the fork server are Linux's")
 
@@ -219,6 +220,47 @@ def test_a_stopped_fork_server_is_started_again(pool: ReaderPool, request_for: R
     wait_until_gone(pid)
     again = int(pool.extract(request_for("pid")).reason or 0)
     assert again != pid
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_died_while_it_was_idle_is_no_files_reason(
+    pool: ReaderPool, request_for: Requests, number: signal.Signals
+) -> None:
+    pid = int(pool.extract(request_for("pid")).reason or 0)
+    os.kill(pid, number)
+    wait_until_gone(pid)
+    after = pool.extract(request_for("pid"))
+    assert (after.status, after.file) == (FileStatus.EXTRACTED, "pid.dm3")
+    assert after.reason != str(pid)
+    crashed = pool.extract(request_for("segfault"))
+    assert crashed.status is FileStatus.FAILED, "a death after the file was handed over is that file's"
+
+
+@linux
+@pytest.mark.parametrize("when", ["before it is sent", "before it is read"])
+def test_a_worker_that_dies_before_it_takes_the_file_is_replaced(
+    pool: ReaderPool, request_for: Requests, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    pid = int(pool.extract(request_for("pid")).reason or 0)
+    os.kill(pid, signal.SIGSTOP)  # it lives, and reads nothing any more
+    dead: list[int] = []
+
+    def send_to_the_dying(channel: BinaryIO, message: bytes) -> None:
+        if when == "before it is read":
+            send(channel, message)
+        if not dead:
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid)
+            dead.append(pid)
+        if when == "before it is sent":
+            send(channel, message)
+
+    monkeypatch.setattr("scopeline.formats.pool.send", send_to_the_dying)
+    result = pool.extract(request_for("pid"))
+    assert dead == [pid]
+    assert result.status is FileStatus.EXTRACTED
+    assert result.reason != str(pid)
 
 
 @linux

@@ -205,6 +205,6 @@ def test_the_sweep_is_called_again_and_again_until_the_end(caplog: pytest.LogCap
         ended = len(handler.calls)
         server.shutdown()
         serving.join()
-    assert not [thread for thread in threading.enumerate() if thread.name == "scheduler"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "sweep"]
     assert len(handler.calls) == ended
     assert "answered 500" in caplog.text

@@ -5,16 +5,32 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from traces_of_secrets import Played, all_that_is_logged, echoing_site, files_below, find_secrets, rows_of
+from played_on_google import fetch, on_google
+from running import wait_for
+from traces_of_secrets import (
+    LOCAL_ID,
+    NOW,
+    PUBLISHER,
+    SITE_ANSWERS,
+    Played,
+    all_that_is_logged,
+    echoing_site,
+    files_below,
+    find_secrets,
+    rows_of,
+)
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client as HttpClient
+from werkzeug.test import TestResponse
 
 from cdcs_connector.client import CdcsSite
 from scopeline.adapters.embedded.event_worker import run_once
@@ -28,85 +44,66 @@ from scopeline.ports import TOKENS, find_all
 from scopeline.services import access
 from scopeline.settings import load_settings
 
-LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
-NOW = "2026-02-06T12:00:00.000000Z"
-PUBLISHER = "publisherSecretWithoutAnyPrefix_0123456789abcdef"
-SITE_ANSWERS = (500, 401, 409, 422, 302, 200)
 
-# Editions that play the session; the Google Cloud edition is added here with its buckets, documents and messages.
-EDITIONS = ("embedded",)
+@dataclass(frozen=True)
+class Edition:
+    """An edition; `handed_out`: how many secrets there are when the session was played, those of tokens twice."""
+
+    open: Callable[[Path], AbstractContextManager[Played]]
+    handed_out: int
+
+
+@contextmanager
+def on_embedded(folder: Path) -> Iterator[Played]:
+    settings = load_settings(data_dir=folder, attempts=1, readers=1)
+    ahead = [timedelta()]
+    with (
+        reader_pool(settings) as reader,
+        embedded(settings, clock=lambda: datetime.now(UTC) + ahead[0]) as edition,
+        echoing_site() as answer_with,
+    ):
+        application = DispatcherMiddleware(create_application(edition.backend), {UPLOADS: UploadEndpoint(edition.raw)})
+        http = HttpClient(application)
+
+        def send(url: str, data: bytes) -> tuple[int, str]:
+            answer = http.put(url, data=data, headers={"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"})
+            return answer.status_code, answer.text
+
+        def deliver() -> None:
+            ahead[0] += timedelta(hours=3)  # what waits for the session's END is due
+            run_once(edition.events, {**handlers(edition.backend, reader, None), Topic.RECORD_BUILT: keep})
+            for status in SITE_ANSWERS:
+                site = CdcsSite(answer_with(status), PUBLISHER, timeout=10)
+                work = handlers(edition.backend, reader, site)
+                edition.events.publish(built[0])
+                run_once(edition.events, work)
+
+        def erase() -> None:
+            run_once(edition.events, handlers(edition.backend, reader, CdcsSite(answer_with(200), PUBLISHER)))
+
+        built: list[Event] = []
+        keep: Handler = built.append
+        places = lambda: {  # noqa: E731
+            "files of the data folder": files_below(folder),
+            "rows of the database": rows_of(next(folder.glob("*.sqlite*"))),
+        }
+        yield Played(edition.backend, http, send, deliver, erase, places)
+
+
+EDITIONS = {"embedded": Edition(on_embedded, handed_out=15), "gcp": Edition(on_google, handed_out=22)}
 
 
 @pytest.fixture(params=EDITIONS)
-def played(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Played]:
-    with {"embedded": on_embedded}[request.param](tmp_path / "data") as made:
+def edition(request: pytest.FixtureRequest) -> Edition:
+    if request.param == "gcp":
+        request.getfixturevalue("emulators")
+    return EDITIONS[request.param]
+
+
+@pytest.fixture
+def played(edition: Edition, tmp_path: Path) -> Iterator[Played]:
+    with edition.open(tmp_path / "data") as made:
         yield made
-
-
-def on_embedded(folder: Path) -> AbstractContextManager[Played]:
-    @contextmanager
-    def play() -> Iterator[Played]:
-        settings = load_settings(data_dir=folder, attempts=1, readers=1)
-        ahead = [timedelta()]
-        with (
-            reader_pool(settings) as reader,
-            embedded(settings, clock=lambda: datetime.now(UTC) + ahead[0]) as edition,
-            echoing_site() as answer_with,
-        ):
-            application = DispatcherMiddleware(
-                create_application(edition.backend), {UPLOADS: UploadEndpoint(edition.raw)}
-            )
-            http = HttpClient(application)
-
-            def send(url: str, data: bytes) -> tuple[int, str]:
-                answer = http.put(url, data=data, headers={"Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"})
-                return answer.status_code, answer.text
-
-            def deliver() -> None:
-                ahead[0] += timedelta(hours=3)  # what waits for the session's END is due
-                run_once(edition.events, {**handlers(edition.backend, reader, None), Topic.RECORD_BUILT: keep})
-                for status in SITE_ANSWERS:
-                    site = CdcsSite(answer_with(status), PUBLISHER, timeout=10)
-                    work = handlers(edition.backend, reader, site)
-                    edition.events.publish(built[0])
-                    run_once(edition.events, work)
-
-            built: list[Event] = []
-            keep: Handler = built.append
-            places = lambda: {  # noqa: E731
-                "files of the data folder": files_below(folder),
-                "rows of the database": rows_of(next(folder.glob("*.sqlite*"))),
-            }
-            yield Played(edition.backend, http, send, deliver, places)
-
-    return play()
-
-
-def call(played: Played, method: str, path: str, token: str | None, body: Any = None, **more: Any) -> Any:
-    """One call; what it answers is kept, unless it is what hands out a secret."""
-    headers = {"Authorization": f"Bearer {played.secrets.get(token or '', token)}", **more.pop("headers", {})}
-    if token is None:
-        del headers["Authorization"]
-    answer = played.http.open(path, method=method, json=body, headers=headers, **more)
-    if answer.status_code != 201 or path != "/v1/uploads":
-        played.answers.append(f"{answer.headers} {answer.text}")
-    return answer
-
-
-def ask_upload(played: Played, path: str, size: int, name: str) -> dict[str, Any]:
-    body = {
-        "session": LOCAL_ID,
-        "root": "data",
-        "path": path,
-        "size": size,
-        "mtime": NOW,
-        "first_seen": NOW,
-        "key": path,
-    }
-    grant = call(played, "POST", "/v1/uploads", "client", body).get_json()
-    # The secret is the address's last part; the whole address would not be found where only that is told.
-    played.secrets[name] = grant["upload_url"].rsplit("/", 1)[-1].rsplit("=", 1)[-1]
-    return dict(grant)
 
 
 def play_a_session(played: Played) -> None:
@@ -126,13 +123,13 @@ def play_a_session(played: Played) -> None:
         )
     access.revoke_token(backend, token.id)
     moments = {"at": NOW, "sent": NOW}
-    call(played, "POST", "/v1/sessions", "client", {"local_id": LOCAL_ID, "instrument": "titan", **moments})
+    played.call("POST", "/v1/sessions", "client", {"local_id": LOCAL_ID, "instrument": "titan", **moments})
 
     notes = b"Seen today: nothing."
-    grant = ask_upload(played, "notes.txt", len(notes), "upload")
-    overtaken = ask_upload(played, "notes.txt", len(notes), "upload that was overtaken")
-    damaged = ask_upload(played, "damaged.dm3", 4, "upload of a damaged file")
-    unfinished = ask_upload(played, "never.dm3", 10**6, "upload that is never finished")
+    grant = played.ask_upload("notes.txt", len(notes), "upload")
+    overtaken = played.ask_upload("notes.txt", len(notes), "upload that was overtaken")
+    damaged = played.ask_upload("damaged.dm3", 4, "upload of a damaged file")
+    unfinished = played.ask_upload("never.dm3", 10**6, "upload that is never finished")
     for url, data in (
         (grant["upload_url"], notes),
         (grant["upload_url"], notes),
@@ -146,35 +143,71 @@ def play_a_session(played: Played) -> None:
     assert stored is not None
     for md5 in (hashlib.md5(notes).hexdigest(), "0" * 32):
         told = {"object": stored.name, "generation": stored.generation, "size": len(notes), "md5": md5}
-        call(played, "POST", "/v1/uploads/confirm", "client", told)
+        played.call("POST", "/v1/uploads/confirm", "client", told)
+
+    content = played.call("GET", f"/v1/files/{grant['file']}/content", "site")
+    assert read(played, content) == notes
 
     for name, token in list(played.secrets.items()):
-        call(played, "GET", "/v1/failures", token)
-        call(played, "GET", "/v1/me", None, headers={"Authorization": f"Basic {token}"})
-        if not token.startswith("sl_"):
+        played.call("GET", "/v1/failures", token)
+        played.call("GET", "/v1/me", None, headers={"Authorization": f"Basic {token}"})
+        if len(token) < 40:
+            # An upload's id of Cloud Storage's emulator has the form of an MD5, which stays readable. The cloud's are
+            # four times as long.
             continue
-        call(played, "GET", f"/v1/files/{token}", "admin" if name == "client" else "client")
-        call(played, "GET", f"/v1/sessions?cursor={token}&limit=x{token}", "client")
-        call(played, "POST", "/v1/heartbeat", "hub", {"at": token}, headers={"X-Scopeline-Client": token})
-        call(played, "POST", "/v1/sessions", "client", {"local_id": token, **moments})
-    call(played, "POST", f"/v1/sessions/{LOCAL_ID}/end", "client", {**moments})
+        sent = quote(token, safe="")
+        played.call("GET", f"/v1/files/{sent}", "admin" if name == "client" else "client")
+        played.call("GET", f"/v1/sessions?cursor={sent}&limit=x{sent}", "client")
+        played.call("GET", f"/v1/sessions?cursor={sent}", "client")
+        played.call("POST", f"/v1/failures/{sent}/replay", "admin")
+        played.call("POST", "/v1/heartbeat", "hub", {"at": token}, headers={"X-Scopeline-Client": token})
+        played.call("POST", "/v1/sessions", "client", {"local_id": token, **moments})
+    played.own_troubles(played)
+    played.call("POST", f"/v1/sessions/{LOCAL_ID}/end", "client", {**moments})
     played.deliver()
     for path in ("/v1/failures", "/v1/status", "/metrics", f"/v1/sessions/{LOCAL_ID}/record.xml"):
-        assert call(played, "GET", path, "admin").status_code == 200
-    call(played, "GET", f"/v1/files?session={LOCAL_ID}", "client")
+        assert played.call("GET", path, "admin").status_code == 200
+    played.call("GET", f"/v1/files?session={LOCAL_ID}", "client")
 
 
-def test_no_token_and_no_upload_address_is_left_anywhere(played: Played) -> None:
+def read(played: Played, content: TestResponse) -> bytes:
+    """A file's bytes, which the answer has or gives the signed address of."""
+    if content.status_code == 200:
+        return content.data
+    assert content.status_code == 302
+    address = content.headers["Location"]
+    played.secrets["signed address"] = address
+    (played.secrets["signature"],) = parse_qs(urlsplit(address).query)["X-Goog-Signature"]
+    return fetch(address)
+
+
+def erase_it(played: Played) -> None:
+    """The session goes; what asks for it then is told so."""
+    path = f"/v1/sessions/{LOCAL_ID}"
+    assert played.call("DELETE", path, "client", {"reason": "Asked for."}).status_code == 403
+    assert played.call("DELETE", path, "admin", {"reason": "Asked for."}).status_code == 202
+    played.erase()
+    done = lambda: played.call("DELETE", path, "admin", {"reason": "Asked for."}).status_code == 200  # noqa: E731
+    wait_for("the end of the erasure", done, pause=0.3)
+    for token in ("client", "hub", "admin", "site"):
+        assert played.call("GET", path, token, headers={"X-Scopeline-Client": "titan-pc"}).status_code == 410
+
+
+def test_no_token_and_no_upload_address_is_left_anywhere(played: Played, edition: Edition) -> None:
     with all_that_is_logged() as heard:
         play_a_session(played)
+        kept = played.searched()
+        assert [place for place, contents in kept.items() if not any(contents)] == []
+        parked = [f"{each}" for each in played.backend.events.parked()]
+        erase_it(played)
+        kept |= {f"{place} after the erasure": contents for place, contents in played.searched().items()}
     secrets = {**played.secrets, "publisher": PUBLISHER}
     secrets |= {f"secret of {name}": text.split("_", 2)[2] for name, text in secrets.items() if text.startswith("sl_")}
-    assert len(secrets) == 15
-    said = {name: [text.getvalue()] for name, text in heard.items()}
-    assert all("parked" in text for (text,) in said.values())
-    parked = [f"{each}" for each in played.backend.events.parked()]
+    assert len(secrets) == edition.handed_out
     assert any("site_unavailable" in each for each in parked)
-    kept = {"answers": played.answers, "parked deliveries": parked, **said, **played.places()}
+    kept |= {"answers": played.answers, "parked deliveries": parked}
+    kept |= {name: [text.getvalue()] for name, text in heard.items()}
+    assert any("is parked" in f"{each!r}" for name, all_of_it in kept.items() for each in all_of_it if "log" in name)
     assert find_secrets(kept, secrets) == []
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from played_on_google import ask, send
 
 from scopeline.domain.errors import InvalidInput
 
@@ -39,13 +41,18 @@ def check_name(name: str, prefix: str) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=hostile, key=keys, in_session=st.booleans())
 def test_an_upload_goes_below_its_prefix_or_is_refused(lab: Any, path: str, key: str, in_session: bool) -> None:
+    ask_upload(lab, path, key, in_session)
+
+
+def ask_upload(lab: Any, path: str, key: str, in_session: bool) -> dict[str, Any] | None:
+    """The answer to a request for an upload, whose object's name is checked; None where it is refused."""
     session = lab.start().get_json()["id"]
     body = lab.upload_body(path, session=session if in_session else None, key=key)
     answer = lab.call("POST", "/v1/uploads", body)
     told = answer.get_json()
     if answer.status_code == 422:
         assert told["code"] in ("invalid_path", "ignored", "invalid_body")
-        return
+        return None
     assert answer.status_code == 201
     if in_session:
         check_name(told["object"], f"titan/{session}/titan-pc/data/")
@@ -53,6 +60,46 @@ def test_an_upload_goes_below_its_prefix_or_is_refused(lab: Any, path: str, key:
         prefix = re.match(r"titan/unassigned/2026-02-06/titan-pc-[a-z2-7]{16}/", told["object"])
         assert prefix is not None
         check_name(told["object"], prefix[0])
+    return dict(told)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=hostile, key=keys, in_session=st.booleans())
+def test_bytes_that_are_sent_to_the_bucket_are_where_the_answer_says(
+    google_lab: Any, path: str, key: str, in_session: bool
+) -> None:
+    raw = google_lab.backend.raw
+    before = {stored.name for stored in raw.list("")}
+    told = ask_upload(google_lab, path, key, in_session)
+    if told is None:
+        assert {stored.name for stored in raw.list("")} == before
+        return
+    assert send(told["upload_url"], b"hello")[0] == 200
+    assert {stored.name for stored in raw.list("")} == before | {told["object"]}
+    stored = raw.stat(told["object"])
+    with raw.open(stored.name, stored.generation) as body:
+        assert body.read() == b"hello"
+    # Whoever signs an address of it names this object and no other one.
+    signed = raw.download_url(stored.name, stored.generation, "x", timedelta(minutes=5))
+    assert ask("GET", signed)[2] == b"hello"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=hostile)
+def test_the_bucket_has_an_object_under_its_whole_name_or_refuses_it(google_lab: Any, path: str) -> None:
+    raw, name = google_lab.backend.raw, f"titan/{path}"
+    assume(len(path.encode("utf-8", "surrogatepass")) < 900)
+    before = {stored.name for stored in raw.list("")}
+    try:
+        stored = raw.write(name, b"hello")
+    except InvalidInput as refusal:
+        stored, refused = None, refusal.code
+    else:
+        refused = None
+        with raw.open(name, stored.generation) as body:
+            assert body.read() == b"hello"
+    assert refused == (None if stored else "invalid_object_name")
+    assert {other.name for other in raw.list("")} == (before | {name} if stored else before)
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc/passwd", "a//b", "..\\x", "a\nb", "a\0", "./a", "C:/a"])

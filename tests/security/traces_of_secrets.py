@@ -19,9 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from werkzeug.test import Client as HttpClient
+from werkzeug.test import TestResponse
 
 from scopeline.logs import JsonLines, TextLines
 from scopeline.services.backend import Backend
+
+LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
+NOW = "2026-02-06T12:00:00.000000Z"
+PUBLISHER = "publisherSecretWithoutAnyPrefix_0123456789abcdef"
+SITE_ANSWERS = (500, 401, 409, 422, 302, 200)
 
 Places = Mapping[str, Iterable[str | bytes]]
 
@@ -54,16 +60,50 @@ class Played:
     """An edition on which a session is played.
 
     `send` puts bytes to an upload address and answers with the status and body; `deliver` hands all events to their
-    handlers with a site that fails; `places` gives what the edition keeps, by the name of the place.
+    handlers with a site that fails, `erase` the ones of an erasure with a site that takes it; `places` gives what the
+    edition keeps, by the name of the place. `own_troubles` is what can go wrong in this edition only.
     """
 
     backend: Backend
     http: HttpClient
     send: Callable[[str, bytes], tuple[int, str]]
     deliver: Callable[[], None]
+    erase: Callable[[], None]
     places: Callable[[], Places]
+    own_troubles: Callable[[Played], None] = lambda _played: None
     answers: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, token: str | None, body: Any = None, **more: Any) -> TestResponse:
+        """One call; what it answers is kept, unless it is what hands out a secret."""
+        headers = {"Authorization": f"Bearer {self.secrets.get(token or '', token)}", **more.pop("headers", {})}
+        if token is None:
+            del headers["Authorization"]
+        answer = self.http.open(path, method=method, json=body, headers=headers, buffered=True, **more)
+        hands_out = answer.status_code == 302 or (answer.status_code, path) == (201, "/v1/uploads")
+        if not hands_out:
+            self.answers.append(f"{answer.headers} {answer.text}")
+        return answer
+
+    def ask_upload(self, path: str, size: int, name: str) -> dict[str, Any]:
+        """Ask where a file's bytes go; what the answer hands out is known as `name`."""
+        body = {
+            "session": LOCAL_ID,
+            "root": "data",
+            "path": path,
+            "size": size,
+            "mtime": NOW,
+            "first_seen": NOW,
+            "key": path,
+        }
+        grant = self.call("POST", "/v1/uploads", "client", body).get_json()
+        # The secret is the address's last part; the whole address would not be found where only that is told.
+        self.secrets[name] = grant["upload_url"].rsplit("/", 1)[-1].rsplit("=", 1)[-1]
+        return dict(grant)
+
+    def searched(self) -> dict[str, list[str | bytes]]:
+        """What stands in its places now."""
+        return {name: list(contents) for name, contents in self.places().items()}
 
 
 def files_below(folder: Path) -> Iterator[bytes]:

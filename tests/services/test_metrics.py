@@ -19,7 +19,7 @@ from scopeline.services import announcements
 from scopeline.services.announcements import Announcement
 from scopeline.services.changes import change
 from scopeline.services.health import note_heartbeat
-from scopeline.services.metrics import GaveUp, Logger, Swept, Waiting, measure
+from scopeline.services.metrics import GaveUp, Logger, TaskState, Waiting, measure
 
 
 class CountingCatalog:
@@ -127,7 +127,7 @@ def test_loggers_and_sweeps_are_told_with_their_age(desk: Any) -> None:
     desk.forward(minutes=2)
     measured = measure(desk.backend)
     assert measured.loggers == [Logger("titan-pc", 120.0, 0.0)]
-    assert measured.sweeps == [Swept("checksums", None, True, 0), Swept("stuck", 120.0, False, 3)]
+    assert measured.sweeps == [TaskState("checksums", None, True, 0), TaskState("stuck", 120.0, False, 3)]
 
 
 @pytest.mark.parametrize("files", [1, 300])

@@ -10,9 +10,9 @@ import pytest
 from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
-from scopeline.services import replay as replaying
-from scopeline.services.replay import REPLAYED, list_failures, replay, replay_transient
+from scopeline.services.replay import list_failures, replay, replay_transient
 from scopeline.services.sweep import sweep
+from scopeline.services.sweeping import replayed
 
 
 class Site:
@@ -119,7 +119,7 @@ def test_failures_of_one_moment_come_page_by_page_each_once(desk: Any) -> None:
 
 def swept(desk: Any) -> int:
     """How many deliveries a sweep tried again."""
-    done = sweep(desk.backend, lambda event, code, reason: None, tasks=[REPLAYED]).tasks
+    done = sweep(desk.backend, lambda event, code, reason: None, tasks=[replayed.REPLAY]).tasks
     return done["replay"].found if done else 0
 
 
@@ -144,7 +144,7 @@ def list_of(desk: Any) -> list[str]:
 
 
 def test_more_than_one_portion_is_tried_again_each_once(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaying, "PORTION", 3)
+    monkeypatch.setattr(replayed, "PORTION", 3)
     for n in range(7):
         park(desk, f"{n}", Unavailable("The disk is full.", code="disk_full"))
     assert swept(desk) == 7
@@ -155,7 +155,7 @@ def test_more_than_one_portion_is_tried_again_each_once(desk: Any, monkeypatch: 
 def test_what_gives_up_again_while_the_sweep_runs_waits_for_the_next_hour(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "PORTION", 1)
+    monkeypatch.setattr(replayed, "PORTION", 1)
     for n in range(3):
         park(desk, f"{n}", Unavailable("The disk is full.", code="disk_full"))
     events = desk.edition.events
@@ -174,7 +174,7 @@ def test_what_gives_up_again_while_the_sweep_runs_waits_for_the_next_hour(
             return done
 
     backend = replace(desk.backend, events=ParkedAtOnce())
-    done = sweep(backend, lambda event, code, reason: None, tasks=[REPLAYED]).tasks["replay"]
+    done = sweep(backend, lambda event, code, reason: None, tasks=[replayed.REPLAY]).tasks["replay"]
     assert (done.found, done.round_ended) == (3, True)
 
 

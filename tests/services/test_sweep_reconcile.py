@@ -105,7 +105,7 @@ def test_a_round_goes_on_over_many_sweeps(desk: Any, work: Any, monkeypatch: pyt
     work.deliver()
     assert sorted(work.read) == paths
     desk.forward(days=1)
-    assert [run(desk).tasks["files"].looked_at for _ in range(3)] == [2, 2, 2]
+    assert [run(desk).tasks["catalog_files"].looked_at for _ in range(3)] == [2, 2, 2]
 
 
 # ------------------------------------------------------------------------------------------ files without an object
@@ -116,7 +116,7 @@ def test_a_file_whose_object_is_gone_is_deleted_where_its_event_was_lost(desk: A
     work.deliver()
     desk.backend.raw.delete(first.name, first.generation)
     lose_events(desk)
-    assert found(desk) == {"files": 1}
+    assert found(desk) == {"catalog_files": 1}
     work.deliver()
     assert (file(desk, "a.dm3").status, file(desk, "b.dm3").status) == (FileStatus.DELETED, FileStatus.EXTRACTED)
     assert file(desk, "b.dm3").generation == second.generation

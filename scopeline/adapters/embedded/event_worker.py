@@ -30,7 +30,7 @@ def handle(
     events: EmbeddedEvents, handlers: Handlers, delivery: Delivery, on_parked: OnParked | None = None
 ) -> Callable[[], None]:
     """Run the delivery's handler. Answers what remains to be done: to acknowledge, or to record the failure."""
-    subject = subject_of(delivery.event.type, delivery.event.key)
+    subject = subject_of(delivery.event)
     try:
         with about(**subject):
             delivery.check_interruptions()
@@ -48,7 +48,7 @@ def handle(
 def _record_failure(events: EmbeddedEvents, delivery: Delivery, failure: Exception, on_parked: OnParked | None) -> None:
     """Postpone or park the delivery. What follows from giving up is done first: a process may end in between."""
     event, failing = delivery.event, events.judge(delivery, failure)
-    with about(**subject_of(event.type, event.key)):
+    with about(**subject_of(event)):
         if failing.gives_up and on_parked is not None:
             follow_giving_up(on_parked, event, failing)
         events.fail(delivery, failure)

@@ -20,7 +20,7 @@ from scopeline.adapters.embedded.storage_errors import storage_problems
 logger = logging.getLogger(__name__)
 
 
-class Finding(StrEnum):
+class StartFinding(StrEnum):
     """What was found at the start, and what was done with it."""
 
     ROW_WITHOUT_BYTES = "row_without_bytes"  # reported; the row stays, for the bytes may come back
@@ -37,7 +37,7 @@ class Found:
     """One finding: the bucket and what it is about (an object with generation, or a path)."""
 
     bucket: str
-    finding: Finding
+    finding: StartFinding
     subject: str
 
 
@@ -64,11 +64,11 @@ class _Recovery:
         for prefix in sorted(self._prefixes()):
             self._compare(prefix)
         for name in self._store.uploads.remove_expired():
-            self._add(Finding.UPLOAD_EXPIRED, name)
+            self._add(StartFinding.UPLOAD_EXPIRED, name)
         self._remove_remains()
         return self._report
 
-    def _add(self, finding: Finding, subject: str) -> None:
+    def _add(self, finding: StartFinding, subject: str) -> None:
         self._report.append(Found(self._store.bucket, finding, subject))
 
     def _finish_removals(self) -> None:
@@ -78,7 +78,7 @@ class _Recovery:
             ).fetchall()
         for row in rows:
             self._store.index.finish_removal(row["file"], row["generation"])
-            self._add(Finding.REMOVAL_FINISHED, f"{row['file']}/{row['generation']}")
+            self._add(StartFinding.REMOVAL_FINISHED, f"{row['file']}/{row['generation']}")
 
     def _prefixes(self) -> set[str]:
         """The first two characters of all file ids, on the disk or in the index: the work is done in these portions."""
@@ -103,9 +103,9 @@ class _Recovery:
             size = found.pop(f"{row['file']}/{row['generation']}", None)
             subject = f"{row['name']} generation {row['generation']}"
             if size is None:
-                self._add(Finding.ROW_WITHOUT_BYTES, subject)
+                self._add(StartFinding.ROW_WITHOUT_BYTES, subject)
             elif size != row["size"]:
-                self._add(Finding.WRONG_SIZE, f"{subject}: {size} bytes instead of {row['size']}")
+                self._add(StartFinding.WRONG_SIZE, f"{subject}: {size} bytes instead of {row['size']}")
         for place, size in sorted(found.items()):
             self._settle_unknown(self._files.folder / prefix / place, size)
 
@@ -121,17 +121,17 @@ class _Recovery:
             spool = self._files.spool(row["id"])
             if object_file(self._store.index.bucket, row["name"]) == file and not spool.exists():
                 self._files.take_back(file, int(path.name), spool)
-                self._add(Finding.RETURNED_TO_UPLOAD, row["name"])
+                self._add(StartFinding.RETURNED_TO_UPLOAD, row["name"])
                 return
         target = self._files.unclaimed / path.relative_to(self._files.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-        self._add(Finding.UNCLAIMED_BYTES, str(target))
+        self._add(StartFinding.UNCLAIMED_BYTES, str(target))
 
     def _remove_remains(self) -> None:
         for folder in self._files.reading.iterdir():
             shutil.rmtree(folder)
-            self._add(Finding.REMAINS_REMOVED, str(folder))
+            self._add(StartFinding.REMAINS_REMOVED, str(folder))
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT id FROM uploads WHERE bucket = ? AND generation IS NULL", (self._store.bucket,)
@@ -140,4 +140,4 @@ class _Recovery:
         for path in self._files.incoming.iterdir():
             if path.suffix == PART_SUFFIX or path.name not in open_uploads:
                 path.unlink()
-                self._add(Finding.REMAINS_REMOVED, str(path))
+                self._add(StartFinding.REMAINS_REMOVED, str(path))

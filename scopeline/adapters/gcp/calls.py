@@ -2,10 +2,16 @@
 
 A call has `CALL_SECONDS`, all tries together `TOTAL_SECONDS`: less than a delivery's time, so that its failure is
 recorded and the delivery comes again.
+
+Of a call to Firestore and Pub/Sub, `CALL_SECONDS` bounds the whole. Of one to Cloud Storage it bounds each wait: for the
+connection, and for the next bytes of the answer. A transfer of bytes is bounded as a whole, too (`TimedStream`), looked
+at after every piece that Google's client takes from the line (8 KiB). Answers in JSON are small, and lists come in pages:
+only a line that drips byte by byte makes one of those calls longer; the function's own time limit ends it.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +19,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 import requests.exceptions
+import urllib3.exceptions
 from google.api_core import exceptions as google_errors
 from google.api_core.retry import Retry
 from google.auth import exceptions as auth_errors
@@ -25,20 +32,25 @@ TOTAL_SECONDS = 45.0
 SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024
 
 # Answers that may be other ones a moment later (https://cloud.google.com/storage/docs/retry-strategy,
-# https://cloud.google.com/firestore/docs/understand-error-codes).
+# https://cloud.google.com/firestore/docs/understand-error-codes); 408 has no class of its own (`is_passing`).
 PASSING: tuple[type[Exception], ...] = (
     google_errors.TooManyRequests,
     google_errors.ServerError,
     google_errors.DeadlineExceeded,
     google_errors.Aborted,
+    google_errors.Cancelled,
     google_errors.RetryError,
     ConnectionError,
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
     requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    # What breaks while an object's bytes arrive as they are stored.
+    urllib3.exceptions.HTTPError,
     auth_errors.TransportError,
 )
 # Rights that are missing are given by an administrator, and take minutes to be known everywhere.
+_REQUEST_TIMEOUT = 408
 FORBIDDEN: tuple[type[Exception], ...] = (
     google_errors.Forbidden,
     google_errors.Unauthorized,
@@ -48,12 +60,20 @@ FORBIDDEN: tuple[type[Exception], ...] = (
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
+    if isinstance(error, google_errors.GoogleAPICallError) and error.code == _REQUEST_TIMEOUT:
+        return True
     return isinstance(error, PASSING)
 
 
 # For calls that may be repeated: reads, and writes with a precondition. Pauses 0.2 s, 0.4 s, ... up to 5 s, each with
 # a random part.
 RETRY = Retry(predicate=is_passing, initial=0.2, maximum=5.0, multiplier=2.0, timeout=TOTAL_SECONDS)
+
+# Firestore's words: "The query requires an index. You can create it here: ...", "... That index is currently building
+# and cannot be used yet."; "The database (default) does not exist for project ...", "The project ... does not exist or
+# it does not contain an active Cloud Datastore or Cloud Firestore database."
+_INDEX = re.compile(r"\b(requires|needs) an? [a-z _]*index\b|\bindex is (currently|still) building\b", re.IGNORECASE)
+_DATABASE = re.compile(r"^The (database|project)\b.*\bdoes not exist\b", re.IGNORECASE | re.DOTALL)
 
 T = TypeVar("T")
 
@@ -107,19 +127,46 @@ class TimedStream:
 
 @contextmanager
 def google_problems(what: str) -> Iterator[None]:
-    """Raise Unavailable (`google_unavailable`, `not_permitted`) for what Google's clients raise inside; others pass."""
+    """Raise Unavailable for what Google's clients raise inside and what passes or can be mended; others pass.
+
+    Its codes are `google_unavailable`, `not_permitted`, and of Firestore `no_index` and `no_database`.
+    """
     try:
         yield
-    except PASSING as error:
-        raise Unavailable(
-            f"{what} failed: {_words(error)}. It is tried again by itself.", code="google_unavailable"
-        ) from error
     except FORBIDDEN as error:
         raise Unavailable(
             f"{what} is not permitted: {_words(error)}. Expected the rights that Terraform gives to the service "
             "account; check that it was applied.",
             code="not_permitted",
         ) from error
+    except (google_errors.GoogleAPICallError, *PASSING) as error:
+        if is_passing(error):
+            raise Unavailable(
+                f"{what} failed: {_words(error)}. It is tried again by itself.", code="google_unavailable"
+            ) from error
+        if lacks_index(error):
+            raise Unavailable(
+                f"{what} needs an index that Firestore does not have yet: {_words(error)}. Check that Terraform was "
+                "applied (infra/firestore.indexes.json); one that is being built is ready after some minutes.",
+                code="no_index",
+            ) from error
+        if lacks_database(error):
+            raise Unavailable(
+                f"{what} failed: {_words(error)}. Check that Terraform was applied, which makes the database, and the "
+                "settings SCOPELINE_PROJECT and SCOPELINE_DATABASE.",
+                code="no_database",
+            ) from error
+        raise
+
+
+def lacks_index(error: Exception) -> bool:
+    """Whether Firestore refuses a query without an index (or while it is built), rather than a write's precondition."""
+    return isinstance(error, google_errors.FailedPrecondition) and bool(_INDEX.search(error.message or ""))
+
+
+def lacks_database(error: Exception) -> bool:
+    """Whether Firestore knows no such database, rather than no such document."""
+    return isinstance(error, google_errors.NotFound) and bool(_DATABASE.search(error.message or ""))
 
 
 def _words(error: Exception) -> str:

@@ -15,7 +15,14 @@ from google.cloud.firestore import And, FieldFilter, Or
 from google.cloud.firestore import Query as FirestoreQuery
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems, is_passing
+from scopeline.adapters.gcp.calls import (
+    CALL_SECONDS,
+    RETRY,
+    google_problems,
+    is_passing,
+    lacks_database,
+    lacks_index,
+)
 from scopeline.adapters.gcp.indexes import BODY, WRITE, field_name, fields_of
 from scopeline.adapters.questions import (
     MAX_PAGE,
@@ -93,6 +100,8 @@ class GoogleCatalog:
                 call = partial(reference.update, content, option=option, **_ONE_CALL)
                 return _revision(_RETRY_UPDATE(call, on_error=errors.append)().update_time)
             except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Aborted) as error:
+                if lacks_index(error) or lacks_database(error):
+                    raise
                 written = self._after_lost_answer(reference, content) if errors else None
                 if written is None:
                     raise overtaken from error
@@ -108,7 +117,9 @@ class GoogleCatalog:
         with google_problems(f"Deleting {key}"):
             try:
                 RETRY(partial(self._reference(place).delete, option=option, **_ONE_CALL), on_error=errors.append)()
-            except google_errors.NotFound:
+            except google_errors.NotFound as error:
+                if lacks_database(error):
+                    raise
                 return bool(errors)
         return True
 

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scopeline.domain.errors import Unavailable
+
 if TYPE_CHECKING:
     from google.cloud.firestore import Client as FirestoreClient
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
@@ -30,7 +32,23 @@ class Clients:
 
 
 def make_clients(project: str, database: str) -> Clients:
-    """The clients of a project; emulators are found by Google's own variables (STORAGE_EMULATOR_HOST, ...)."""
+    """The clients of a project; emulators are found by Google's own variables (STORAGE_EMULATOR_HOST, ...).
+
+    Raises Unavailable (`no_credentials`).
+    """
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        return _make_clients(project, database)
+    except DefaultCredentialsError as error:
+        raise Unavailable(
+            f"Google's clients find no credentials: {str(error).rstrip('.')}. Run `gcloud auth application-default "
+            "login`, or name a key file by GOOGLE_APPLICATION_CREDENTIALS; a function has its service account's.",
+            code="no_credentials",
+        ) from error
+
+
+def _make_clients(project: str, database: str) -> Clients:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import firestore, pubsub_v1, storage
 

@@ -13,7 +13,7 @@ from scopeline.adapters.gcp.pubsub import PubSub
 from scopeline.adapters.gcp.topics import FLOWS, Flow
 from scopeline.adapters.judging import Failing, follow_giving_up, judge
 from scopeline.domain.errors import InvalidInput
-from scopeline.logs import about, subject_of
+from scopeline.logs import about, subject_of, trace_of_message
 from scopeline.ports import OnParked
 
 # So many rounds a flow and call; the next call goes on.
@@ -65,7 +65,7 @@ class DeadLetters:
             failing = dataclasses.replace(known.failing, gives_up=True) if known else _no_answer(flow, delivered)
         if event is None:
             return
-        with about(**subject_of(event.type, event.key)):
+        with about(**subject_of(event), **trace_of_message(message.attributes)):
             if understood:
                 follow_giving_up(on_parked, event, failing)
             logger.error("%s of %s is parked: %s: %s", event.type, event.key, failing.code, failing.reason)

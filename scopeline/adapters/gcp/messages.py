@@ -32,11 +32,11 @@ from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.names import file_id
 
 PUBSUB_EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
-# Eventarc's types for Cloud Storage, and what the bucket's own notifications call the same.
+# Eventarc's types for Cloud Storage, and what the bucket's own notifications call the same. Of `archived`, Eventarc does
+# not say whether the version was deleted or has a successor: it is refused.
 STORAGE_EVENTS = {
     "google.cloud.storage.object.v1.finalized": "OBJECT_FINALIZE",
     "google.cloud.storage.object.v1.deleted": "OBJECT_DELETE",
-    "google.cloud.storage.object.v1.archived": "OBJECT_ARCHIVE",
     "google.cloud.storage.object.v1.metadataUpdated": "OBJECT_METADATA_UPDATE",
 }
 NOTIFICATION_TOPICS = {

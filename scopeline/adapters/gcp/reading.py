@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from google.api_core import exceptions as google_errors
 from google.cloud.storage.exceptions import DataCorruption
@@ -28,7 +28,7 @@ from scopeline.domain.events import StoredObject
 from scopeline.ports import MissingObject, NotCurrent, ObjectRef, TooLargeToCopy
 
 if TYPE_CHECKING:
-    from google.cloud.storage import Bucket
+    from google.cloud.storage import Blob, Bucket
 
 # Previews and records are smaller; larger contents are asked for by their readers in runs.
 RANGE_BYTES = 4 * 1024 * 1024
@@ -91,10 +91,12 @@ class VersionReader(io.RawIOBase):
         blob = self._bucket.blob(stored.name, generation=stored.generation)
         # Of a part, no checksum is known.
         part = {} if (first, end) == (0, stored.size) else {"start": first, "end": end - 1, "checksum": None}
+        until = time.monotonic() + self._patience.total_with(end - first)
 
         def call() -> bytes:
-            data: bytes = blob.download_as_bytes(**part, timeout=self._patience.call, retry=None)
-            return data
+            data = io.BytesIO()
+            _download(blob, TimedStream(data, until), self._patience, **part)
+            return data.getvalue()
 
         with _version_problems(stored):
             data = self._patience.repeat(call, end - first)
@@ -209,7 +211,7 @@ class ReadingFolders:
         def call() -> None:
             blob = self._bucket.blob(stored.name, generation=stored.generation)
             with target.open("wb") as file:
-                blob.download_to_file(TimedStream(file, until), timeout=self._patience.call, retry=None)
+                _download(blob, TimedStream(file, until), self._patience)
 
         with _scratch_problems(stored), _version_problems(stored):
             self._patience.repeat(call, stored.size)
@@ -217,6 +219,11 @@ class ReadingFolders:
             if copied != stored.size:
                 raise _wrong_size(stored, copied, stored.size)
             target.chmod(0o400)
+
+
+def _download(blob: Blob, target: TimedStream, patience: Patience, **part: Any) -> None:
+    """The bytes as they are stored, also where their Content-Encoding is gzip: sizes and checksums are of those."""
+    blob.download_to_file(target, raw_download=True, timeout=patience.call, retry=None, **part)
 
 
 @contextmanager

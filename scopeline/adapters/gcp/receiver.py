@@ -15,7 +15,7 @@ from scopeline.adapters.gcp.tickets import AFTER_WINDOW, LONGEST_WAIT
 from scopeline.adapters.judging import follow_giving_up, judge
 from scopeline.domain.errors import InvalidInput, ScopelineError
 from scopeline.domain.events import Event, Topic
-from scopeline.logs import about, subject_of
+from scopeline.logs import about, subject_of, trace_of_message
 from scopeline.ports import LONGEST_WINDOW, OnParked
 
 Handlers = Mapping[Topic, Callable[[Event], None]]
@@ -64,7 +64,7 @@ class Receiver:
             return self._failed(event_of(message), message, error, understood=False)
         if event is None:
             return Outcome.DONE
-        with about(**subject_of(event.type, event.key)):
+        with about(**subject_of(event), **trace_of_message(message.attributes)):
             return self._receive(event, message)
 
     def _receive(self, event: Event, message: PushedMessage) -> Outcome:

@@ -111,4 +111,4 @@ def _publish(backend: Backend, topic: Topic, stored: StoredObject) -> None:
 
 
 OBJECTS = Task("objects", EVERY, compare_objects, slow=True)
-CATALOG_FILES = Task("files", EVERY, compare_files, slow=True)
+CATALOG_FILES = Task("catalog_files", EVERY, compare_files, slow=True)

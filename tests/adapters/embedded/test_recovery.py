@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scopeline.adapters.embedded.recovery import StartFinding, Found, recover
+from scopeline.adapters.embedded.recovery import Found, StartFinding, recover
 from scopeline.ports import MissingObject
 
 NAME = "titan/s/pc/data/a.dm3"

@@ -30,6 +30,7 @@ from scopeline.adapters.gcp.callers import (
     make_callers,
 )
 from scopeline.domain.errors import Forbidden, ScopelineError, Unavailable
+from scopeline.redaction import redact
 from scopeline.settings import BadSetting, Settings
 
 AUDIENCE = "https://scopeline.example"
@@ -132,6 +133,8 @@ def test_a_token_of_the_pushing_account_is_let_in(callers: PushCallers, google: 
 def test_a_call_without_a_token_is_told_so(callers: PushCallers, header: str | None) -> None:
     error = refusal(lambda: callers.check(header))
     assert (error.status, error.code) == (401, "token_missing")
+    # It goes to log and answer as it is.
+    assert redact(str(error)) == str(error)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: object, cwd: Path | None = None, status: int | None = None) -> subprocess.CompletedProcess[str]:
