@@ -17,17 +17,19 @@ import functions_framework
 from flask import Request, Response, jsonify
 from werkzeug.wrappers import Response as BaseResponse
 
-from scopeline.adapters.gcp.messages import decode_push
-from scopeline.adapters.gcp.receiver import Outcome
 from scopeline.api.problems import RETRY_AFTER_SECONDS, problem
 from scopeline.cloud_functions import CloudFunctions
 from scopeline.domain.errors import ScopelineError
 from scopeline.handlers import gave_up
+from scopeline.local.logs import start_function_log
 from scopeline.logs import about, trace_of
 from scopeline.services.sweep import sweep as sweep_slice
 from scopeline.settings import BadSetting
 
 log = logging.getLogger("scopeline.functions")
+
+# Before the settings are read, which may be wrong, and before Google's libraries are loaded, which warn.
+start_function_log()
 
 # Made of nothing yet: the first call puts the edition together.
 FUNCTIONS = CloudFunctions()
@@ -44,6 +46,10 @@ def function(handler: Function) -> Function:
         with about(**trace_of(headers)):
             try:
                 return handler(request)
+            except BadSetting as error:
+                # The sentence has the setting's value, and nobody has checked who calls.
+                log.error("%s cannot work: %s (%s)", handler.__name__, error, error.code)
+                return problem(500, error.code, "A setting of this function is wrong; its log says which.")
             except ScopelineError as error:
                 log.warning("%s was refused: %s (%s)", handler.__name__, error, error.code)
                 return _refusal(error)
@@ -90,6 +96,9 @@ def sweep(request: Request) -> Response:
 
 
 def _deliver(request: Request, name: str) -> Response:
+    from scopeline.adapters.gcp.messages import decode_push
+    from scopeline.adapters.gcp.receiver import Outcome
+
     FUNCTIONS.callers.check(request.headers.get("Authorization"))
     message = decode_push(dict(request.headers), request.get_data())
     if FUNCTIONS.receiver(name).receive(message) is Outcome.DONE:
@@ -99,5 +108,4 @@ def _deliver(request: Request, name: str) -> Response:
 
 def _refusal(error: ScopelineError) -> Response:
     headers = [("Retry-After", str(RETRY_AFTER_SECONDS))] if error.transient else []
-    # A setting that is wrong is not the caller's fault.
-    return problem(500 if isinstance(error, BadSetting) else error.status, error.code, str(error), headers=headers)
+    return problem(error.status, error.code, str(error), headers=headers)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from scopeline.domain.errors import NotFound
 from scopeline.formats.pool import ReaderPool
 from scopeline.formats.worker import Limits
 from scopeline.ports import Bucket
@@ -119,13 +120,30 @@ def google(settings: Settings, *, clock: Callable[[], datetime] = system_clock) 
 
 @contextmanager
 def backend_beside(settings: Settings) -> Iterator[Backend]:
-    """The edition that the settings name, for a command beside its running service."""
+    """The edition that the settings name, for a command beside its running service.
+
+    Raises NotFound (`no_data_folder`) where no service was started on the data folder: a command makes none.
+    """
     if settings.edition == "gcp":
         with google(settings) as edition:
             yield edition.backend
     else:
+        _require_database(settings)
         with embedded(settings, exclusive=False) as local:
             yield local.backend
+
+
+def _require_database(settings: Settings) -> None:
+    from scopeline.adapters.embedded.database import FILE_NAME
+
+    folder = settings.data_dir.absolute()
+    if not (folder / FILE_NAME).is_file():
+        raise NotFound(
+            f"There is no database in the data folder {folder}. Expected the folder of a service: name it by "
+            "--data-dir or SCOPELINE_DATA_DIR; on Google Cloud, set SCOPELINE_EDITION=gcp and what belongs to it; or "
+            f"start a new service there: scopeline serve --data-dir {folder}.",
+            code="no_data_folder",
+        )
 
 
 def reader_pool(settings: Settings) -> ReaderPool:

@@ -8,6 +8,7 @@ import typer
 
 from scopeline.commands.account import account
 from scopeline.commands.demo import demo
+from scopeline.commands.erase import erase
 from scopeline.commands.extract import extract
 from scopeline.commands.instruments import app as instruments
 from scopeline.commands.record import record
@@ -30,6 +31,7 @@ app.command("serve")(serve)
 app.command("extract")(extract)
 app.command("record")(record)
 app.command("replay")(replay)
+app.command("erase")(erase)
 app.command("account")(account)
 app.add_typer(instruments, name="instruments")
 

@@ -11,6 +11,8 @@ from scopeline.services.backend import Backend
 
 Handler = Callable[[Event], None]
 
+# Codes of events that are about nothing of this back end: no file of it waits for them.
+NOT_OURS = frozenset({"bad_event", "foreign_bucket"})
 # What needs the web site; all else goes on without it.
 WITH_SITE = frozenset({Topic.RECORD_BUILT, Topic.SESSION_ERASED})
 
@@ -33,7 +35,7 @@ def handlers(backend: Backend, reader: ingest.FileReader, site: publish.RecordSi
 
 def gave_up(backend: Backend, event: Event, code: str, reason: str) -> None:
     """What follows when a delivery is parked: a file that is not read says why, and its session need not wait."""
-    if event.type in (Topic.OBJECT_FINALIZED, Topic.OBJECT_CHANGED):
+    if event.type in (Topic.OBJECT_FINALIZED, Topic.OBJECT_CHANGED) and code not in NOT_OURS:
         erase.unless_erased(backend, lambda given_up: ingest.object_gave_up(backend, given_up, reason), event)
 
 

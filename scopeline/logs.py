@@ -11,10 +11,11 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TextIO
 
 from scopeline.domain.events import Event
@@ -22,8 +23,8 @@ from scopeline.domain.names import session_in_name
 from scopeline.redaction import redact
 
 # What is worked on where nobody said it.
-_NOTHING: Mapping[str, str] = {}
-_subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=_NOTHING)  # noqa: B039 (never changed in place)
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=_NOTHING)
 
 # Cloud Logging takes 256 KiB an entry, all fields together.
 LONGEST_MESSAGE = 20_000
@@ -43,7 +44,7 @@ Form = Literal["text", "json"]
 @contextmanager
 def about(**subject: object) -> Iterator[None]:
     """Say of all that is logged inside what it is about: `session`, `file`, `topic`, `trace`, ... (None: not known)."""
-    token = _subject.set({**_subject.get(), **_known(subject)})
+    token = _subject.set(_with(subject))
     try:
         yield
     finally:
@@ -53,7 +54,7 @@ def about(**subject: object) -> Iterator[None]:
 def learn(**subject: object) -> None:
     """Say more of what is logged from here to the end of the `about` around it; nothing where there is none."""
     if _subject.get() is not _NOTHING:
-        _subject.set({**_subject.get(), **_known(subject)})
+        _subject.set(_with(subject))
 
 
 def subject() -> Mapping[str, str]:
@@ -84,12 +85,12 @@ def trace_for_message() -> dict[str, str]:
     return trace_of_message(_subject.get())
 
 
-def _known(subject: Mapping[str, object]) -> dict[str, str]:
-    """The values as text. A span belongs to its trace: another trace has none until one is told."""
-    known = {name: _text_of(value) for name, value in subject.items() if value is not None and value != ""}
-    if known.get(TRACE, _subject.get().get(TRACE)) != _subject.get().get(TRACE):
-        known.setdefault(SPAN, "")
-    return known
+def _with(more: Mapping[str, object]) -> Mapping[str, str]:
+    """The subject with more. A span belongs to its trace: another trace has none until one is told."""
+    before, known = _subject.get(), {name: _text_of(value) for name, value in more.items() if value not in (None, "")}
+    if known.get(TRACE, before.get(TRACE)) != before.get(TRACE):
+        before = {name: value for name, value in before.items() if name != SPAN}
+    return {**before, **known}
 
 
 def _text_of(value: object) -> str:
@@ -154,8 +155,11 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line and, where it has one, a traceback."""
+        return _in_any_case(self._line, record)
+
+    def _line(self, record: logging.LogRecord) -> str:
         when = _time(record).strftime("%Y-%m-%dT%H:%M:%SZ")
-        told = " ".join(f"{name}={_shown(value)}" for name, value in subject().items() if value and name != SPAN)
+        told = " ".join(f"{name}={_shown(value)}" for name, value in subject().items() if name != SPAN)
         line = f"{when} {record.levelname} {record.name}: {_shown(_message(record))}" + (f" [{told}]" if told else "")
         trace = _traceback(self, record)
         return "\n    ".join([line, *(_shown(part) for part in trace.splitlines())])
@@ -170,7 +174,10 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
-        about_it = {name: redact(value)[:LONGEST_LABEL] for name, value in subject().items() if value}
+        return _in_any_case(self._line, record)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        about_it = {name: redact(value)[:LONGEST_LABEL] for name, value in subject().items()}
         trace, span = about_it.pop(TRACE, None), about_it.pop(SPAN, None)
         entry: dict[str, Any] = {
             "severity": _severity(record.levelno),
@@ -192,6 +199,16 @@ class JsonLines(logging.Formatter):
             "function": record.funcName,
         }
         return json.dumps(entry)
+
+
+def _in_any_case(line: Callable[[logging.LogRecord], str], record: logging.LogRecord) -> str:
+    """The record's line; where it cannot be made, one that says so: `logging` would print the record as it is."""
+    try:
+        return line(record)
+    except Exception as error:  # noqa: BLE001 (whatever was logged)
+        words = f"A line of the log could not be written: {type(error).__name__}"
+        place = record.name, record.levelno, record.pathname, record.lineno
+        return line(logging.LogRecord(*place, words, (), None, record.funcName))
 
 
 def _severity(level: int) -> str:

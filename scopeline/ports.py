@@ -186,6 +186,7 @@ RECORDS_NEVER_PUBLISHED = Query(
     "records_never_published", "sessions", ("state", "handling", "record.published_at"), ("start.received",)
 )
 SESSIONS_CHANGED = Query("sessions_changed", "sessions", ("state",), ("updated_at",))
+RECORDS_BEHIND = Query("records_behind", "sessions", (), ("changes.behind_since",))
 FILES_OF_SESSION = Query("files_of_session", "files", ("session",), ("updated_at",))
 FILES_OF_SESSION_IN_STATUS = Query("files_of_session_in_status", "files", ("session", "status"), ("updated_at",))
 UNASSIGNED_FILES = Query("unassigned_files", "files", ("instrument", "session"), ("first_seen",))
@@ -199,6 +200,7 @@ CLIENTS = Query("clients", "clients", (), ())
 TOKENS = Query("tokens", "tokens", (), ())
 SWEEPS = Query("sweeps", "sweeps", (), ())
 FINDINGS = Query("findings", "findings", (), ("since",))
+TOMBSTONES = Query("tombstones", "tombstones", (), ("at",))
 
 QUERIES = (
     SESSIONS,
@@ -206,6 +208,7 @@ QUERIES = (
     SESSIONS_IN_STATE,
     RECORDS_NEVER_PUBLISHED,
     SESSIONS_CHANGED,
+    RECORDS_BEHIND,
     FILES_OF_SESSION,
     FILES_OF_SESSION_IN_STATUS,
     UNASSIGNED_FILES,
@@ -219,6 +222,7 @@ QUERIES = (
     TOKENS,
     SWEEPS,
     FINDINGS,
+    TOMBSTONES,
 )
 
 
@@ -279,12 +283,18 @@ class Catalog(Protocol):
 
 
 def find_all(
-    catalog: Catalog, kind: type[D], query: Query, *, where: Mapping[str, Any] | None = None, parent: str | None = None
+    catalog: Catalog,
+    kind: type[D],
+    query: Query,
+    *,
+    where: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+    since: Any = None,
 ) -> Iterator[D]:
     """All results of a query, page by page."""
     cursor: str | None = None
     while True:
-        page = catalog.find(kind, query, where=where, parent=parent, cursor=cursor)
+        page = catalog.find(kind, query, where=where, parent=parent, since=since, cursor=cursor)
         yield from page.items
         if page.cursor is None:
             return
@@ -343,8 +353,8 @@ class Events(Protocol):
         window longer than `LONGEST_WINDOW` counts as that.
         """
 
-    def parked(self) -> Iterable[Parked]:
-        """The deliveries that gave up, by their first failure, oldest first."""
+    def parked(self, *, since: datetime | None = None) -> Iterable[Parked]:
+        """The deliveries that gave up, by their first failure, oldest first; from that moment of it on, inclusive."""
 
     def replay(self, parked_id: str) -> bool:
         """Deliver a parked event again, with fresh attempts; False where there is none of that id."""

@@ -15,7 +15,14 @@ LONGEST = 200_000
 # A token's id alone is nobody's secret. One is believed only in the form that `make_token` gives it.
 _KNOWN_ID = re.compile(r"sl_([0-9a-f]{12})_", re.IGNORECASE)
 _END = r"[^\s\"'<>\\]"  # what an address consists of
-_IS = r"(?:=|%3D)"
+_QUOTE = r"\\{0,2}[\"']"  # also inside JSON that is inside JSON
+# Between a name and its value: `a=b`, `a: b`, `"a": "b"`, `'a', b'b'`.
+_IS = (
+    rf"(?:(?:{_QUOTE})?\s{{0,4}}(?:[:=]|%3[AD])|{_QUOTE}\s{{0,4}},)"
+    rf"\s{{0,4}}[(\[]?(?:b(?=[\"']))?(?:{_QUOTE})?"
+)
+_VALUE = r"[^\s\"'<>&\\]+"
+_X = r"X(?:-|%2D)(?:Goog|Amz)(?:-|%2D)"
 
 _TOKEN = re.compile(r"sl_[A-Za-z0-9]{1,}_[A-Za-z0-9_-]{8,}", re.IGNORECASE)
 _WHOLE: tuple[re.Pattern[str], ...] = (
@@ -30,10 +37,14 @@ _WHOLE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(\bToken\s{1,4})[A-Za-z0-9._~+/=-]{20,}"),
     # Upload addresses of the local edition and of Google Cloud Storage.
     re.compile(rf"((?:/|%2F)upload(?:/|%2F)){_END}+", re.IGNORECASE),
-    re.compile(rf"(upload_id{_IS})[^\s\"'<>&\\]+", re.IGNORECASE),
+    re.compile(rf"((?:upload_id|x-guploader-uploadid){_IS}){_VALUE}", re.IGNORECASE),
     # Signed addresses: the signature, and what was signed.
-    re.compile(rf"((?:\?|&|%3F|%26)(?:X-Goog-|X-Amz-|GoogleAccessId{_IS}|Signature{_IS})){_END}+", re.IGNORECASE),
-    re.compile(rf"(X-(?:Goog|Amz)-(?:Signature|Credential|Security-Token){_IS})[^\s\"'<>&\\]+", re.IGNORECASE),
+    re.compile(
+        rf"((?:\?|&(?:amp;)?|\\u0026|%3F|%26)(?:{_X}|GoogleAccessId{_IS}|Signature{_IS})){_END}+", re.IGNORECASE
+    ),
+    re.compile(rf"({_X}(?:Signature|Credential|Security(?:-|%2D)Token){_IS}){_VALUE}", re.IGNORECASE),
+    # Tokens in OAuth's answers and in settings.
+    re.compile(rf"(\b(?:(?:access|refresh|id)_token|SCOPELINE_\w{{0,40}}TOKEN){_IS}){_END}+", re.IGNORECASE),
 )
 # Secrets without a form of their own: parts of upload addresses, signatures, the site's tokens. Longer than a uuid (36
 # characters) and than an MD5 checksum (32), which stay whole.

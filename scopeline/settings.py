@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -198,7 +198,8 @@ def _refuse_unknown_names() -> None:
         if upper.startswith("SCOPELINE_") and upper not in known and not upper.startswith(OTHER_PROGRAMS):
             near = difflib.get_close_matches(upper, known, n=1)
             meant = f" Did you mean {near[0]}?" if near else " docs/settings.md lists all settings."
-            raise BadSetting(f"There is no setting {name} (value {os.environ[name]!r}).{meant}")
+            # Its value may be a secret that was meant for a setting with nearly this name.
+            raise BadSetting(f"There is no setting {name}.{meant}")
 
 
 def read_by(field: FieldInfo) -> ReadBy:
@@ -239,7 +240,8 @@ def _shown(default: object) -> str:
 def load_settings(**given: Any) -> Settings:
     """The settings, with `given` ones (None: not given) before the environment's.
 
-    Raises BadSetting with the name, value and expectation of the first one that is wrong or unknown.
+    Raises BadSetting with the name and expectation of the first one that is wrong or unknown, and with its value where
+    that is no secret.
     """
     _refuse_unknown_names()
     try:
@@ -247,6 +249,14 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise BadSetting(
-            f"Setting {name} (SCOPELINE_{name.upper()}) has the value {first['input']!r}: {first['msg']}."
-        ) from None
+        value = "a value that is not shown" if name in _secrets() else f"the value {first['input']!r}"
+        raise BadSetting(f"Setting {name} (SCOPELINE_{name.upper()}) has {value}: {first['msg']}.") from None
+
+
+def _secrets() -> frozenset[str]:
+    """The names of settings whose values are never shown."""
+    return frozenset(
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    )

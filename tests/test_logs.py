@@ -6,18 +6,33 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from scopeline.domain.events import Event, Topic
 from scopeline.local.logs import start_log
-from scopeline.logs import JsonLines, TextLines, about, log_as_json, log_as_text, subject, subject_of, trace_of
+from scopeline.logs import (
+    JsonLines,
+    TextLines,
+    about,
+    learn,
+    log_as_json,
+    log_as_text,
+    subject,
+    subject_of,
+    trace_for_message,
+    trace_of,
+    trace_of_message,
+)
 from scopeline.redaction import LONGEST, redact
 from scopeline.settings import load_settings
 
 SECRET = "Zk3-averysecretword_oftwentycharacters"
+SESSION = "20260206-titan-7f3k2a"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 # Each way in which a secret may come into a log line.
@@ -33,6 +48,21 @@ CARRIERS = (
     "https://storage.googleapis.com/raw/a.dm3?GoogleAccessId=robot@p&Expires=1&Signature={}",
     "https://bucket.test/a?X-Amz-Signature={}",
     "X-Goog-Credential={}",
+    "X-Goog-Signature: {}",
+    '{{"X-Goog-Signature": "{}"}}',
+    '{{\\"X-Goog-Signature\\": \\"{}\\"}}',
+    "('x-goog-signature', b'{}')",
+    "?X%2DGoog%2DSignature={}",
+    "X%2DGoog%2DSecurity%2DToken%3D{}",
+    "/raw/a.dm3?Expires=1&amp;Signature={}",
+    "/raw/a.dm3?Expires=1\\u0026Signature={}",
+    "upload_id: '{}'",
+    "x-guploader-uploadid: {}",
+    "{{'X-GUploader-UploadID': '{}'}}",
+    "access_token='{}'",
+    '{{"refresh_token": "{}"}}',
+    "SCOPELINE_RECORDS_TOKEN={}",
+    "scopeline_records_token: '{}'",
     "Authorization: Bearer {}",
     "authorization=Token {}",
     "{{'Authorization': 'Token {}'}}",
@@ -118,10 +148,12 @@ def test_a_secret_at_the_end_of_what_is_looked_at_is_masked() -> None:
     [
         "POST /v1/uploads: 201, token 0123456789ab of client titan-pc, 0.012 s.",
         "Token 0123456789ab was revoked. Ask for a new one.",
-        "object.finalized of abcdefghijkl2345 is parked after 8 attempts: disk_full: The disk is full.",
+        "object.finalized of abcdefghijkl2345 (b.dm3) is parked as 17 after 8 attempts: disk_full: The disk is full.",
         "Published record 20260206-titan-7f3k2a version 3.",
         "a b/image_001.dm3 of uploads/slides.tif",
         "The upload URL is a secret; a signature was asked for.",
+        "Settings: SCOPELINE_RECORDS_TOKEN, which is a secret, is empty.",
+        "X-Goog-Signature, the last part of the address, is missing.",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -203,9 +235,32 @@ def test_a_long_message_fits_an_entry_and_keeps_its_end() -> None:
     assert json.loads(entry)["stack_trace"].startswith("Traceback")
 
 
-def test_an_events_key_is_a_file_or_a_session() -> None:
-    assert subject_of("object.changed", "f") == {"topic": "object.changed", "file": "f"}
-    assert subject_of("record.built", "s") == {"topic": "record.built", "session": "s"}
+@pytest.mark.parametrize(
+    ("topic", "data", "told"),
+    [
+        ("record.built", {}, {"session": "k"}),
+        ("object.changed", {"object": f"titan/{SESSION}/titan-pc/data/a.dm3"}, {"file": "k", "session": SESSION}),
+        ("object.finalized", {"name": f"titan/{SESSION}/titan-pc/data/a.dm3"}, {"file": "k", "session": SESSION}),
+        ("object.finalized", {"name": "titan/unassigned/2026-02-06/titan-pc-x/a.dm3"}, {"file": "k"}),
+        ("object.finalized", {"name": 5}, {"file": "k"}),
+        ("object.deleted", {}, {"file": "k"}),
+    ],
+)
+def test_an_event_is_about_a_session_or_about_a_file_and_the_session_it_stands_in(
+    topic: str, data: dict[str, Any], told: dict[str, str]
+) -> None:
+    event = Event(type=Topic(topic), key="k", at=datetime(2026, 2, 6, tzinfo=UTC), data=data)
+    assert subject_of(event) == {"topic": topic, **told}
+
+
+def test_what_is_learned_on_the_way_is_said_to_the_end_of_the_work() -> None:
+    with about(file="f"):
+        with about(task="t"):
+            learn(session="s", topic=None)
+            assert subject() == {"file": "f", "task": "t", "session": "s"}
+        assert subject() == {"file": "f"}
+    learn(session="nobody's work")
+    assert subject() == {}
 
 
 def test_the_log_goes_where_it_is_sent(caught: io.StringIO) -> None:
@@ -244,6 +299,36 @@ def test_arguments_that_do_not_fit_are_no_second_error(caught: io.StringIO, caps
     assert capsys.readouterr().err == ""
 
 
+class Unsayable:
+    """Something that fails when it is to be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(SECRET)
+
+
+def test_what_cannot_be_shown_costs_no_line_and_shows_nothing_else(
+    form: logging.Formatter, caught: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = logging.StreamHandler(caught)
+    handler.setFormatter(form)
+    log = logging.getLogger("scopeline.x")
+    logging.getLogger().handlers = [handler]
+    log.warning(Unsayable())
+    log.warning("It says %s.", Unsayable())
+    log.warning("No error", exc_info=(SECRET, SECRET, SECRET))  # type: ignore[arg-type]
+    with about(session=123, file=Unsayable()):
+        log.warning("It is about them.")
+        assert subject()["session"] == "123"
+    lines = caught.getvalue().splitlines()
+    assert len(lines) == 4
+    for line, told in zip(
+        lines, ("a Unsayable that cannot be shown", "It says %s.", "could not be written", "It is about"), strict=True
+    ):
+        assert told in line
+    assert SECRET not in caught.getvalue()
+    assert capsys.readouterr().err == ""
+
+
 # ------------------------------------------------------------------------------------------------------------ traces
 
 
@@ -272,3 +357,20 @@ def test_a_requests_trace_is_found(headers: dict[str, str], expected: dict[str, 
 def test_any_header_is_a_trace_or_none(headers: dict[str, Any]) -> None:
     found = trace_of(headers)
     assert found == {} or len(found["trace"]) == 32
+
+
+def test_a_message_carries_the_trace_of_the_call_that_published_it() -> None:
+    assert trace_for_message() == {}
+    with about(trace=TRACE, span=SPAN):
+        told = trace_for_message()
+    assert told == {"trace": TRACE}
+    with about(trace="ab" * 16, span=SPAN, file="f"), about(**trace_of_message({**told, "type": "x"})):
+        # The span is one of the other trace.
+        assert subject() == {"trace": TRACE, "file": "f"}
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"trace": ""}, {"trace": "0" * 32}, {"trace": "x" * 32}, {"trace": TRACE * 2}]
+)
+def test_what_is_no_trace_is_not_taken_from_a_message(attributes: dict[str, str]) -> None:
+    assert trace_of_message(attributes) == {}

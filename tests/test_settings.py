@@ -124,6 +124,19 @@ def test_a_name_that_is_no_setting_is_refused_with_the_one_that_was_meant(monkey
         load_settings()
 
 
+def test_the_value_of_an_unknown_name_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPELINE_RECORD_TOKEN", "tell-nobody")
+    with pytest.raises(BadSetting) as raised:
+        load_settings()
+    assert str(raised.value) == "There is no setting SCOPELINE_RECORD_TOKEN. Did you mean SCOPELINE_RECORDS_TOKEN?"
+
+
+def test_the_value_of_a_secret_is_not_told() -> None:
+    with pytest.raises(BadSetting, match=r"Setting records_token \(SCOPELINE_RECORDS_TOKEN\) has a value") as raised:
+        load_settings(records_token=["tell-nobody"])
+    assert "tell-nobody" not in str(raised.value)
+
+
 def test_the_page_of_settings_is_up_to_date() -> None:
     page = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
     assert page.read_text(encoding="utf-8").endswith("\n\n" + settings_table())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,8 @@ from urllib.parse import quote
 import requests
 from django.conf import settings
 from requests.adapters import HTTPAdapter
+
+from cdcs_connector.site import moments
 
 CHUNK = 256 * 1024
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -28,7 +31,11 @@ class Missing(Exception):
 
 
 class Erased(Missing):
-    """A person had the session erased."""
+    """A person had the session erased; `at` is when, where the API says so."""
+
+    def __init__(self, path: str, at: datetime | None = None) -> None:
+        super().__init__(path)
+        self.at = at
 
 
 @cache
@@ -75,7 +82,7 @@ def _get(
 def _json(path: str, **params: Any) -> dict[str, Any]:
     response = _get(path, **params)
     if response.status_code == 410:
-        raise Erased(path)
+        raise Erased(path, _erased_at(response))
     if response.status_code == 404:
         raise Missing(path)
     try:
@@ -86,6 +93,13 @@ def _json(path: str, **params: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise BackendUnavailable(f"The Scopeline API's answer to {path} is not an object.")
     return answer
+
+
+def _erased_at(response: requests.Response) -> datetime | None:
+    try:
+        return moments.parse(response.json().get("erased_at"))
+    except (requests.RequestException, AttributeError, TypeError):
+        return None
 
 
 def session(session_id: str) -> dict[str, Any]:

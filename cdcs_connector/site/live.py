@@ -30,6 +30,7 @@ STATES = {
     "failed": "could not be read",
     "deleted": "deleted",
 }
+FORGOTTEN = "forgotten"  # why a session ended that nobody ended
 WAITING = ("announced", "stored")
 
 
@@ -52,6 +53,7 @@ class Running:
     people: list[str]
     start: datetime | None
     end: datetime | None
+    forgotten: bool  # whether it ended by itself
     zone: str
     motivation: str
     samples: list[str]
@@ -137,6 +139,7 @@ def running(session: dict[str, Any]) -> Running:
         people=[p["person"] for p in session.get("people") or [] if p.get("person")],
         start=start,
         end=_moment(session.get("end"), zone),
+        forgotten=session.get("why_ended") == FORGOTTEN,
         zone=moments.zone(start) if start else "",
         motivation=session.get("motivation") or "",
         samples=[s["name"] for s in session.get("samples") or [] if s.get("name")],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from cdcs_connector.site import moments
 from cdcs_connector.site.backend import BackendUnavailable, Erased
 
 # Nothing in the page itself, and nothing from elsewhere: no inline script, no inline style, no foreign host.
@@ -45,7 +47,9 @@ class BackendErrors:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Turn Erased into a 410 and BackendUnavailable into a 503; Django handles the rest."""
         if isinstance(exception, Erased):
-            return render(request, "erased.html", status=410)
+            at = exception.at.astimezone(UTC) if exception.at else None
+            when = f"{moments.long_day(at)}, {at:%H:%M} UTC" if at else ""
+            return render(request, "erased.html", {"when": when}, status=410)
         if not isinstance(exception, BackendUnavailable):
             return None
         logging.getLogger(__name__).warning("%s", exception)

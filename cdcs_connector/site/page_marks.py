@@ -30,11 +30,12 @@ _FILE = re.compile(r"/files/([^/]+)/[^/]+/(?:(\d+)/)?")
 def mark(root: Any) -> None:
     """Write into the record's tree what its page needs."""
     activities = [_Activity(n, e) for n, e in enumerate(root.iterfind("nx:acquisitionActivity", NX), 1)]
-    # Where no activity starts with a sound acquisition, as with files of an earlier day, starts are files' times, and
-    # an acquisition that happens to follow one says nothing of its end.
+    # Where no activity starts with a sound acquisition, starts are files' times. Where acquisitions lie before them, as
+    # with files of an earlier day, one that happens to follow a start says nothing of its end.
     saved = bool(activities) and not any(a.start in a.sound for a in activities)
+    apart = saved and any(a.start and a.sound and min(a.sound) < a.start for a in activities)
     for activity, following in zip(activities, [*activities[1:], None], strict=False):
-        activity.end = activity.start if saved else activity.latest(following.start if following else None)
+        activity.end = activity.latest(following.start if following else None, files_only=apart)
     begun = moments.parse(root.findtext("nx:summary/nx:reservationStart", None, NX))
     ended = moments.parse(root.findtext("nx:summary/nx:reservationEnd", None, NX))
     timed = [a for a in activities if a.start and a.end]
@@ -76,15 +77,18 @@ class _Activity:
         self.end: datetime | None = None
         self.sample = (element.findtext("nx:sampleID", None, NX) or "").strip()
         self.sound: set[datetime] = set()  # acquisition times that nothing is wrong with
+        self._saved: list[datetime] = []  # when files without an acquisition time were saved
         self._moments: list[datetime] = []
         for meta in element.iterfind("nx:dataset/nx:meta", NX):
             if meta.get("name") in (ACQUIRED, LAST_ACQUIRED) and (moment := moments.parse(meta.text)):
                 self._moments.append(moment)
                 if not _doubtful(meta):
                     self.sound.add(moment)
+                elif _doubt(meta) == SAVED:
+                    self._saved.append(moment)
 
-    def latest(self, following: datetime | None) -> datetime | None:
-        """The latest acquisition between this activity's start and the next one's.
+    def latest(self, following: datetime | None, *, files_only: bool) -> datetime | None:
+        """The latest acquisition (`files_only`: of those that are files' times) between this start and the next one's.
 
         Files can carry the time of another year; then the record is ordered by the files' own times.
         """
@@ -92,7 +96,8 @@ class _Activity:
         if start is None:
             return None
         limit = following if following is not None else start + LONGEST_ACTIVITY
-        return max((m for m in self._moments if start <= m <= limit), default=start)
+        counted = self._saved if files_only else self._moments
+        return max((m for m in counted if start <= m <= limit), default=start)
 
     def parameter(self, name: str) -> str:
         """The value of a parameter of the set-up."""
@@ -107,8 +112,7 @@ def _mark_value(element: Any, day: date | None) -> None:
             return
         _set(element, "shown", moments.at(moment, day, seconds=True))
         if name == ACQUIRED and _doubtful(element):
-            said = (d.text or "" for d in element.getparent().iterfind("nx:description", NX))
-            _set(element, "doubt", OUTSIDE if any("outside the session" in d for d in said) else SAVED)
+            _set(element, "doubt", _doubt(element))
         return
     unit = element.get("unit") or ""
     shown = quantities.shown(name, text, unit)
@@ -244,6 +248,12 @@ def _dot(root: Any, left: float, kind: str, text: str, href: str) -> None:
 
 def _doubtful(element: Any) -> bool:
     return element.get("warning") in ("true", "1")
+
+
+def _doubt(element: Any) -> str:
+    """What is wrong with a doubtful acquisition time."""
+    said = (d.text or "" for d in element.getparent().iterfind("nx:description", NX))
+    return OUTSIDE if any("outside the session" in d for d in said) else SAVED
 
 
 def _percent(value: float) -> str:

@@ -41,6 +41,19 @@ def _words(text: str) -> str:
     return redact(text).encode(errors="replace").decode()
 
 
+def log_parked(event: Event, failing: Failing, attempts: int, failure_id: str) -> None:
+    """Say that a delivery gave up, with the id by which `scopeline replay` tries it again."""
+    logger.error(
+        "%s is parked as %s after %d attempt%s: %s: %s",
+        event.in_words(),
+        failure_id,
+        attempts,
+        "" if attempts == 1 else "s",
+        failing.code,
+        failing.reason,
+    )
+
+
 def follow_giving_up(on_parked: OnParked, event: Event, failing: Failing) -> None:
     """Do what follows from giving up, before the delivery is parked: a process may end in between."""
     try:

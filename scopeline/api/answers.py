@@ -298,6 +298,12 @@ class ReplayedAnswer(Answer):
     id: str
 
 
+class DismissedAnswer(Answer):
+    """What is not in the list any more, and is not tried again."""
+
+    id: str
+
+
 class FieldProblem(Answer):
     """What is wrong with one field."""
 

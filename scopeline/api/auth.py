@@ -47,6 +47,7 @@ RIGHTS: Mapping[str, frozenset[TokenKind]] = {
     "erase": frozenset({ADMIN}),
     "failures": frozenset({ADMIN}),
     "replay_failure": frozenset({ADMIN}),
+    "dismiss_failure": frozenset({ADMIN}),
     "status": frozenset({ADMIN}),
     "metrics": frozenset({ADMIN}),
 }

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from flask import Response, g, request
 
-from scopeline.logs import about, trace_of
+from scopeline.logs import about, subject, trace_of
 from scopeline.redaction import shorten_random
 from scopeline.services.access import Caller
 
@@ -31,10 +31,16 @@ def begin_call() -> None:
 
 @contextmanager
 def about_call() -> Iterator[None]:
-    """Say of what is logged inside which session or file the call names, and the trace that it belongs to."""
+    """Say of what is logged inside which session or file the call names, and the trace that it belongs to.
+
+    What was learned of them on the way is said of the call's own line, too.
+    """
     named = {name: safe_path(value) for name, value in (request.view_args or {}).items() if name in ("session", "file")}
-    with about(call=request.endpoint, **named, **trace_of(request.headers)):
-        yield
+    with about(**{"call": request.endpoint, **named, **trace_of(request.headers), **g.get("learned", {})}):
+        try:
+            yield
+        finally:
+            g.learned = subject()
 
 
 def log_call(response: Response) -> Response:

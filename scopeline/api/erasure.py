@@ -33,7 +33,7 @@ def erase(ask: Ask, session: str, body: ErasureBody) -> Reply:
     It is closed at once; the rest is done soon after (202), and the same call tells when it was done (200). Where a
     version may not be deleted yet, nothing is erased (409 `retained`).
     """
-    tombstone = request_erasure(ask.backend, ask.caller, session, body.reason)
+    tombstone = request_erasure(ask.backend, ask.caller.token.subject, session, body.reason)
     answer = ErasureAnswer(
         session=tombstone.session,
         reason=tombstone.reason,

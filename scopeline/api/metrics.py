@@ -52,11 +52,12 @@ class SweptAnswer(Answer):
 
 
 class StatusAnswer(Answer):
-    """The state of the whole."""
+    """The state of the whole. `gave_up_at_least`: more gave up than was counted, the oldest first."""
 
     at: Moment
     waiting: list[WaitingAnswer]
     gave_up: list[GaveUpAnswer]
+    gave_up_at_least: bool
     loggers: list[LoggerAnswer]
     sweeps: list[SweptAnswer]
 
@@ -108,6 +109,11 @@ def _metrics(measured: Measurements) -> Iterator[tuple[str, str, _Samples]]:
         "Seconds since the first failure of the oldest delivery that gave up.",
         [(of, each.oldest_seconds) for of, each in parked],
     )
+    yield (
+        "scopeline_gave_up_at_least",
+        "1 where more gave up than was counted.",
+        [({}, float(measured.gave_up_at_least))],
+    )
     loggers = [({"client": each.client}, each) for each in measured.loggers]
     yield (
         "scopeline_logger_heartbeat_seconds",
@@ -129,6 +135,8 @@ def _metrics(measured: Measurements) -> Iterator[tuple[str, str, _Samples]]:
 
 
 def _labels(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
     escapes = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
     return "{" + ",".join(f'{name}="{value.translate(escapes)}"' for name, value in labels.items()) + "}"
 

@@ -13,8 +13,10 @@ from flask import Flask, Response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
+from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput, ScopelineError
 from scopeline.redaction import mask_tokens, shorten_random
+from scopeline.services.tombstones import SessionErased
 from scopeline.services.versions import VersionGone
 
 PROBLEM_TYPE = "application/problem+json"
@@ -28,6 +30,13 @@ _CODES = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
+}
+
+_SET_UP = "The service cannot use one of its stores as it was set up. Its log says which, and why."
+# What is said instead of errors whose words are a cloud's own: those are for the log.
+_PLAIN = {
+    "google_unavailable": "A store of the service does not answer now. Try again later; loggers do so by themselves.",
+    **dict.fromkeys(("not_permitted", "no_index", "no_database", "no_bucket", "no_topic", "no_credentials"), _SET_UP),
 }
 
 log = logging.getLogger(__name__)
@@ -76,11 +85,16 @@ def _own_problem(error: ScopelineError) -> Response:
         more["errors"] = error.errors
     if isinstance(error, VersionGone):
         more["current"] = error.current
+    if isinstance(error, SessionErased) and error.at:
+        more["erased_at"] = utc_text(error.at)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers.append(("WWW-Authenticate", 'Bearer realm="scopeline"'))
     if error.transient:
         headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
-    return problem(error.status, error.code, str(error), headers=headers, **more)
+    detail = _PLAIN.get(error.code)
+    if detail is not None:
+        log.warning("%s: %s", error.code, error)
+    return problem(error.status, error.code, detail or str(error), headers=headers, **more)
 
 
 def _http_problem(error: HTTPException) -> Response:

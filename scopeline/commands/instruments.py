@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scopeline.commands.beside import place_of
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.instruments import Client, Instrument, Root, Token, TokenKind
 
@@ -44,11 +45,8 @@ def _written(data_dir: Path | None) -> Iterator[Backend]:
     """The same for what writes; says afterwards where, beside the output that programs read."""
     with _backend(data_dir) as backend:
         yield backend
-        settings = backend.settings
-    if settings.edition == "gcp":
-        typer.echo(f"Written to the Google Cloud project {settings.project}.", err=True)
-    else:
-        typer.echo(f"Written to the data folder {settings.data_dir.absolute()}.", err=True)
+        place = place_of(backend.settings)
+    typer.echo(f"Written to {place}.", err=True)
 
 
 # ------------------------------------------------------------------------------------------------------ instruments
@@ -92,17 +90,31 @@ def set_instrument(
     day_first: Annotated[bool | None, DAY_FIRST] = None,
     ignore: Annotated[list[str] | None, IGNORE] = None,
     default_ignore: Annotated[bool, typer.Option(help="Leave out what is left out by default.")] = False,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Say it in place of its files: 'Camera Length=120 mm'; may be given again."
+        ),
+    ] = None,
+    no_override: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take an override back; may be given again.")
+    ] = None,
     data_dir: DataDir = None,
     json_output: Json = False,
 ) -> None:
-    """Change a microscope. What is not named stays."""
-    from scopeline.services import access
+    """Change a microscope. What is not named stays.
 
+    What is read from now on follows an override. Files that were read before do after scopeline replay --reextract.
+    """
+    from scopeline.services import access
+    from scopeline.services.overrides import parse_override
+
+    overrides = {**dict(parse_override(text) for text in override or ()), **dict.fromkeys(no_override or ())}
     fields = _given(name=name, zone=zone, pid=pid, location=location, day_first=day_first, ignore=ignore)
     if default_ignore:
         fields["ignore"] = None
     with _written(data_dir) as backend:
-        changed = access.change_instrument(backend, instrument, fields)
+        changed = access.change_instrument(backend, instrument, fields, overrides=overrides)
     _show_instrument(changed, json_output)
 
 
@@ -229,8 +241,11 @@ def _public(token: Token) -> dict[str, Any]:
 def _show_instrument(instrument: Instrument, json_output: bool) -> None:
     """Show an instrument; people are told which files are left out where it has no patterns of its own."""
     from scopeline.services.ignore import ignore_patterns
+    from scopeline.services.overrides import in_words
 
     fields = instrument.to_json()
+    if not json_output:
+        fields["overrides"] = in_words(instrument.overrides)
     if fields["ignore"] is None and not json_output:
         fields["ignore"] = f"{', '.join(ignore_patterns(instrument))} (the defaults)"
     _show(fields, json_output)

@@ -1,4 +1,4 @@
-"""`scopeline replay`: what gave up, trying it again, and reading old files again."""
+"""`scopeline replay`: what gave up, trying it again or dismissing it, and reading old files again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scopeline.commands.beside import place_of, system_user
 from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput
+from scopeline.redaction import redact
 
 if TYPE_CHECKING:
     from scopeline.services.backend import Backend
@@ -21,8 +23,13 @@ PROGRESS_EVERY = 100
 
 
 def replay(
-    failures: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="What to try again.")] = None,
+    failures: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="What to try again, or to dismiss.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Try again all that gave up.")] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Take IDs off the list for good; they are not tried again.")
+    ] = False,
     reextract: Annotated[
         bool, typer.Option("--reextract", help="Read files again whose reader, vocabulary or instrument changed.")
     ] = False,
@@ -31,16 +38,24 @@ def replay(
     rate: Annotated[
         float | None, typer.Option(metavar="N", help="With --reextract: files a second, at most.", show_default="2")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: one value; with --reextract an object a line.")
+    ] = False,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Folder of the local edition.")] = None,
 ) -> None:
-    """List what gave up; with IDs or --all, try it again.
+    """List what gave up; with IDs or --all, try it again; with IDs and --dismiss, forget it.
+
+    --json prints the list as one array, of the same objects as GET /v1/failures; with IDs or --all one object
+    {"replayed" or "dismissed": [ID], "unknown": [ID]}; with --reextract one object a line and file, as they are found:
+    {"file", "session", "path", "reader", "why", "error"}.
 
     A running service takes up what is tried again by itself. The exit status is 0 where all was done, 1 where some was
     not, 2 for wrong use.
     """
     named = failures or []
-    _check(named, everything=everything, reextract=reextract, reader=reader, dry_run=dry_run, rate=rate)
+    _check(
+        named, everything=everything, dismiss=dismiss, reextract=reextract, reader=reader, dry_run=dry_run, rate=rate
+    )
     from scopeline.bootstrap import backend_beside
     from scopeline.services.reextract import check_reader
     from scopeline.settings import load_settings
@@ -49,6 +64,8 @@ def replay(
     with backend_beside(load_settings(data_dir=data_dir)) as backend:
         if reextract:
             complete = _reextract(backend, reader, dry_run=dry_run, rate=2.0 if rate is None else rate, as_json=as_json)
+        elif dismiss:
+            complete = _dismiss(backend, named, as_json=as_json)
         elif named or everything:
             complete = _replay(backend, named, as_json=as_json)
         else:
@@ -57,13 +74,22 @@ def replay(
 
 
 def _check(
-    named: list[str], *, everything: bool, reextract: bool, reader: str | None, dry_run: bool, rate: float | None
+    named: list[str],
+    *,
+    everything: bool,
+    dismiss: bool,
+    reextract: bool,
+    reader: str | None,
+    dry_run: bool,
+    rate: float | None,
 ) -> None:
     """Raise InvalidInput where the options do not go together."""
     if reextract and (named or everything):
         raise InvalidInput("--reextract reads files again; ids and --all name what gave up. Expected one of them.")
     if named and everything:
         raise InvalidInput(f"--all and {named[0]!r} were given. Expected ids, or --all.")
+    if dismiss and (not named or everything or reextract):
+        raise InvalidInput("--dismiss forgets what is named. Expected ids with it, and neither --all nor --reextract.")
     if not reextract and (reader is not None or dry_run or rate is not None):
         raise InvalidInput("--reader, --dry-run and --rate belong to --reextract. Add it, or leave them out.")
     if rate is not None and not 0 < rate <= 1000:
@@ -79,9 +105,8 @@ def _list(backend: Backend, *, as_json: bool) -> bool:
     found = list(failures(backend))
     if as_json:
         print(json.dumps([failure.model_dump(mode="json") for failure in found]))
-    elif not found:
-        print("Nothing gave up.")
     else:
+        print(f"In {place_of(backend.settings)}: {len(found) or 'nothing'} gave up.")
         for failure in found:
             print(_words(failure))
     return True
@@ -94,13 +119,38 @@ def _words(failure: Failure) -> str:
         then = "it may pass, and is not tried any more by itself"
     else:
         then = "waits for somebody"
-    said = " ".join(failure.reason.split())
     attempts = f"{failure.attempts} attempt{'' if failure.attempts == 1 else 's'}"
     return (
-        f"{failure.id}  {failure.topic} of {failure.subject}\n"
+        f"{failure.id}  {_plain(failure.in_words())}\n"
         f"    since {utc_text(failure.since)[:19]}Z, {attempts}, {then}\n"
-        f"    {failure.code}: {said}"
+        f"    {failure.code}: {_plain(failure.reason)}"
     )
+
+
+def _plain(text: str) -> str:
+    """The text on one line, without secrets and what a terminal would obey: names come from anywhere."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(redact(text).split()))
+
+
+def _dismiss(backend: Backend, named: list[str], *, as_json: bool) -> bool:
+    """Forget what is named; whether all of it was there."""
+    from scopeline.services.replay import dismiss
+
+    who = system_user()
+    done = {failure_id: dismiss(backend, failure_id, who) for failure_id in named}
+    dismissed = [failure_id for failure_id, found in done.items() if found]
+    unknown = [failure_id for failure_id, found in done.items() if not found]
+    if as_json:
+        print(json.dumps({"dismissed": dismissed, "unknown": unknown}))
+    else:
+        print(f"In {place_of(backend.settings)}: {len(dismissed)} of {len(done)} are dismissed by {who}.")
+        _tell_unknown(unknown)
+    return not unknown
+
+
+def _tell_unknown(unknown: list[str]) -> None:
+    for failure_id in unknown:
+        typer.echo(f"There is no failure {failure_id!r}. `scopeline replay` lists all.", err=True)
 
 
 def _replay(backend: Backend, named: list[str], *, as_json: bool) -> bool:
@@ -115,9 +165,8 @@ def _replay(backend: Backend, named: list[str], *, as_json: bool) -> bool:
     if as_json:
         print(json.dumps({"replayed": replayed, "unknown": unknown}))
     else:
-        print(f"{len(replayed)} of {len(wanted)} are tried again.")
-        for failure_id in unknown:
-            typer.echo(f"There is no failure {failure_id!r}. `scopeline replay` lists all.", err=True)
+        print(f"In {place_of(backend.settings)}: {len(replayed)} of {len(wanted)} are tried again.")
+        _tell_unknown(unknown)
     _say_when(backend, bool(replayed))
     return not unknown
 
@@ -149,13 +198,15 @@ def _line(examined: Examined, *, as_json: bool) -> str:
     file = examined.file
     if as_json:
         wrong = str(examined.wrong) if examined.wrong else None
-        found: dict[str, Any] = {"file": file.id, "session": file.session, "path": file.path}
+        found: dict[str, Any] = {"file": file.id, "session": file.session, "path": file.path, "reader": file.reader}
         return json.dumps({**found, "why": examined.why, "error": wrong})
-    return f"{file.id}  {file.path}: {examined.why or examined.wrong}"
+    return f"{file.id}  {_plain(file.path)} ({file.reader or 'no reader'}): {examined.why or examined.wrong}"
 
 
 def _say_when(backend: Backend, anything: bool) -> None:
     """The local edition's service is not told by another process: it looks itself."""
     if anything and backend.settings.edition == "embedded":
-        folder = backend.settings.data_dir.absolute()
-        typer.echo(f"The service on {folder} takes it up within 30 seconds, or when it is started.", err=True)
+        typer.echo(
+            f"The service on {place_of(backend.settings)} takes it up within 30 seconds, or when it is started.",
+            err=True,
+        )

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def serve(
     edition: Annotated[
         Literal["embedded", "gcp"] | None,
-        typer.Option(help="embedded: all on this machine; gcp: Google Cloud's functions here, on emulators."),
+        typer.Option(
+            help="embedded: all on this machine; gcp: Google Cloud's functions here, on the emulators that the "
+            "environment names. Where it names none, own ones are started, and what is stored is gone at its end."
+        ),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of everything that is kept.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
@@ -42,12 +45,14 @@ def serve(
     start_log(settings)
     ended = threading.Event()
     _on_signals(_end_the_start)
-    with _running(settings) as addresses:
+    with _running(settings, ended.set) as addresses:
         _on_signals(lambda _number, _frame: ended.set())
         if json_output:
             print(json.dumps({name: value for name, value in asdict(addresses).items() if value}), flush=True)
         else:
             print(f"API       {addresses.api}\nWeb site  {addresses.site}")
+            if addresses.notice:
+                print(addresses.notice)
             if addresses.environment:
                 print("For other commands beside it:")
             for name, value in addresses.environment.items():
@@ -56,12 +61,12 @@ def serve(
         ended.wait()
 
 
-def _running(settings: Settings) -> AbstractContextManager[Addresses]:
-    """The edition that the settings name."""
+def _running(settings: Settings, end: Callable[[], None]) -> AbstractContextManager[Addresses]:
+    """The edition that the settings name; one that cannot go on calls `end`."""
     if settings.edition == "gcp":
         from scopeline.local.cloud_edition import cloud_edition
 
-        return cloud_edition(settings)
+        return cloud_edition(settings, end)
     from scopeline.local.process import local_edition
 
     return local_edition(settings)

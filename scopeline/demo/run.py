@@ -73,10 +73,10 @@ def prepare(settings: Settings, instrument: str, name: str, zone: str | None) ->
 def edition_for(settings: Settings) -> Iterator[Settings]:
     """The settings with all that the edition needs to be started; Google Cloud's emulators run meanwhile."""
     if settings.edition == "gcp":
-        from scopeline.local.cloud_edition import found_emulators, with_names
+        from scopeline.local.cloud_settings import on_emulators
 
-        with found_emulators():
-            yield with_names(settings)
+        with on_emulators(settings) as (named, _found):
+            yield named
     else:
         yield settings
 

@@ -33,4 +33,4 @@ class ErasedFile(Document):
 
     @property
     def key(self) -> str:  # noqa: D102
-        return f"tombstones/{self.file}"
+        return f"erased_files/{self.file}"

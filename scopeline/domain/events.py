@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from scopeline.domain.documents import Moment, Part
+from scopeline.domain.names import Place, place_in_name, place_of_session
 
 
 class Topic(StrEnum):
@@ -36,6 +37,24 @@ class Event(Part):
     def to_json(self) -> dict[str, Any]:
         """The payload as JSON values."""
         return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def place(self) -> Place:
+        """Which session the event is about, or which file, where its data name an object."""
+        if not self.type.startswith("object."):
+            return place_of_session(self.key)
+        name = self.data.get("name") or self.data.get("object")
+        return place_in_name(name) if isinstance(name, str) else Place()
+
+    def in_words(self) -> str:
+        """What the event is about, for people: its topic and key, and of a file path, session and instrument."""
+        if not self.key:
+            return "a message that nobody understands"
+        words, place = f"{self.type} of {self.key}", self.place
+        if place.path is None:
+            return words
+        more = [("session", place.session), ("instrument", place.instrument)]
+        return f"{words} ({', '.join([place.path, *(f'{name} {value}' for name, value in more if value)])})"
 
     def answers(self, earlier: Event) -> bool:
         """Whether what was done for this event is all that an earlier one of its type and key asked for.

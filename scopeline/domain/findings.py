@@ -6,7 +6,10 @@ from scopeline.domain.documents import Document, Moment
 
 
 class Finding(Document):
-    """That a stored version is not what the catalog says of it."""
+    """That a stored version is not what the catalog says of it.
+
+    One that somebody dismissed is kept, so that the next comparison does not find the same anew.
+    """
 
     file: str
     generation: int
@@ -14,6 +17,8 @@ class Finding(Document):
     code: str
     reason: str
     since: Moment
+    dismissed_at: Moment | None = None
+    dismissed_by: str | None = None
 
     @property
     def id(self) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,34 @@ def session_in_name(name: str) -> str | None:
     """The session whose place in raw the object's name is in; None where it is in none's."""
     parts = name.split("/")
     return parts[1] if len(parts) > 2 and is_session_id(parts[1]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which file or session something is about, as far as names tell it."""
+
+    path: str | None = None
+    session: str | None = None
+    instrument: str | None = None
+
+
+def place_in_name(name: str) -> Place:
+    """The file's path, session and instrument by the object's name; a long path was shortened in it.
+
+    A name that was not made here is all path.
+    """
+    parts = name.split("/", 4)
+    if len(parts) == 5 and _SLUG.fullmatch(parts[0]):
+        if parts[1] == UNASSIGNED:
+            return Place(parts[4], None, parts[0])
+        if is_session_id(parts[1]):
+            return Place(parts[4], parts[1], parts[0])
+    return Place(name)
+
+
+def place_of_session(session: str) -> Place:
+    """The session and its instrument, which stands in the session's id."""
+    return Place(session=session, instrument=session[9:-7] if is_session_id(session) else None)
 
 
 def is_local_id(value: str) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import Field
 
 from scopeline.domain.documents import Document, Moment, Part
+
+# Why a session ended that nobody ended.
+FORGOTTEN = "forgotten"
 
 
 class SessionState(StrEnum):
@@ -144,16 +148,38 @@ class LocalId(Document):
 
 
 class Changes(Part):
-    """Which changes its record was asked to follow, counted in rounds; no clock is involved.
+    """Which changes its record was asked to follow, counted in rounds; no clock decides about that.
 
     Who changed something asks for a new round, unless one was asked for that no build has started. A build starts the
     last round asked for before it reads, and covers it when its record stands. So nothing changed since a record where
-    all that was asked for is covered.
+    all that was asked for is covered; `behind_since` is for those who look for the others.
     """
 
     asked: int = 0
     started: int = 0
     covered: int = 0
+    behind_since: Moment | None = None  # something that was asked for is not covered; None: all is
+
+    def asked_again(self, now: datetime) -> Changes:
+        """With a round asked for that no build has started."""
+        return self._with(now, asked=max(self.asked, self.started + 1))
+
+    def begun(self, now: datetime) -> Changes:
+        """With the last round asked for started; where all are covered, with a new one."""
+        asked = self.asked + (self.asked == self.covered)
+        return self._with(now, asked=asked, started=asked)
+
+    def done(self, started: int, now: datetime) -> Changes:
+        """With the round `started` covered."""
+        if started <= self.covered:
+            return self
+        # What is left was asked for after that round was started: at some time before now.
+        return self.model_copy(update={"behind_since": None})._with(now, covered=started)
+
+    def _with(self, now: datetime, **rounds: int) -> Changes:
+        changed = self.model_copy(update=rounds)
+        is_behind = changed.asked > changed.covered
+        return changed.model_copy(update={"behind_since": (self.behind_since or now) if is_behind else None})
 
 
 class Session(Document):
@@ -192,6 +218,21 @@ class Session(Document):
     def started_at(self) -> Moment:
         """The server's time of START."""
         return self.start.moment
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it ended by itself: its end is when the last thing happened in it, and nobody said so."""
+        return self.end is not None and self.why_ended == FORGOTTEN
+
+    def ask_for_record(self, now: datetime) -> bool:
+        """Have the record follow what is changed by the same write, or after it; whether there is anything to write.
+
+        An open session has no record to change: it gets one at its END.
+        """
+        before = self.changes
+        if self.state is not SessionState.OPEN:
+            self.changes = before.asked_again(now)
+        return self.changes != before
 
     def sample_at(self, moment: Moment) -> Sample | None:
         """The sample in the microscope at `moment`: the last one named before it."""

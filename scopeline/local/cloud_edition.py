@@ -1,153 +1,161 @@
 """The Google Cloud edition on this machine: emulators, the functions as processes, the web site, a clock for `sweep`.
 
-A file's way is the cloud's: bucket, notification, topic, push, function, Firestore. What the emulators keep is gone
-with them.
+A file's way is the cloud's: bucket, notification, topic, push, function, Firestore. What own emulators keep is gone
+with them, and so is what the web site keeps beside them.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scopeline.adapters.embedded.private_folder import make_private_folder
 from scopeline.adapters.embedded.storage_errors import storage_problems
 from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.bootstrap import google
 from scopeline.domain.errors import Unavailable
-from scopeline.local.emulators import Emulators, emulators, running_emulators
+from scopeline.handlers import WITH_SITE
+from scopeline.local.cloud_settings import GONE_AT_ITS_END, emptied_folder, held_folder, on_emulators
+from scopeline.local.emulators import Emulators
 from scopeline.local.functions_process import FunctionProcess, settings_environment
 from scopeline.local.process import Addresses, free_port, site_beside
 from scopeline.local.regularly import IsStopping, do_regularly
 from scopeline.local.resources import make_resources, make_subscriptions
-from scopeline.local.site_process import address
-from scopeline.settings import Settings, default_data_folder
+from scopeline.local.site_process import SiteProcess, address
+from scopeline.local.storage_emulator import EmulatorFailed
+from scopeline.local.watch import ASK_SECONDS, LOOK_SECONDS, Watch
+from scopeline.settings import Settings
 
 if TYPE_CHECKING:
     from scopeline.adapters.gcp.clients import Clients
+    from scopeline.bootstrap import Google
 
 log = logging.getLogger("scopeline.local")
 
-PROJECT = "scopeline-local"
 # What other commands need beside the emulators to find the same edition.
 NAMES = ("edition", "project", "raw_bucket", "derived_bucket", "database", "topic_prefix", "data_dir")
 # Where Pub/Sub and Cloud Scheduler call; people's programs need `api` only.
 LOOPBACK = "127.0.0.1"
 PUSHED = tuple(flow.function for flow in FLOWS)
+PUBLISHING = tuple(flow.function for flow in FLOWS if WITH_SITE.intersection(flow.events))
 CALLED = (*PUSHED, "sweep")
 SWEEP_EVERY_SECONDS = 15.0
 # Longer than one slice of the sweep.
 CALL_SECONDS = 330.0
-
-
-def with_names(settings: Settings) -> Settings:
-    """The settings with a project, buckets and a folder of this edition where they name none."""
-    project = settings.project or PROJECT
-    named: dict[str, Any] = {
-        "edition": "gcp",
-        "project": project,
-        "raw_bucket": settings.raw_bucket or f"{project}-raw",
-        "derived_bucket": settings.derived_bucket or f"{project}-derived",
-    }
-    if "data_dir" not in settings.model_fields_set:
-        # The local edition's web site is in the other folder.
-        named["data_dir"] = default_data_folder() / "gcp"
-    return settings.model_copy(update=named)
+# What is told to emulators at the end is worth no more.
+LAST_CALL_SECONDS = 5.0
 
 
 @contextmanager
-def found_emulators() -> Iterator[Emulators]:
-    """The emulators that the environment names, else own ones; Google's clients of this process find them meanwhile.
-
-    Raises EmulatorsMissing, EmulatorFailed.
-    """
-    found = running_emulators()
-    if found is not None:
-        yield found
-        return
-    with emulators() as started:
-        before = {name: os.environ.get(name) for name in started.environment()}
-        os.environ.update(started.environment())
-        try:
-            yield started
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-
-@contextmanager
-def cloud_edition(settings: Settings) -> Iterator[Addresses]:
+def cloud_edition(settings: Settings, end: Callable[[], None] = lambda: None) -> Iterator[Addresses]:
     """Run the Google Cloud edition for as long as the context lasts; it is entered when API and site answer.
 
-    A SystemExit that a signal's handler raises meanwhile ends the start, too. Raises EmulatorsMissing, EmulatorFailed,
-    FunctionFailed, PortInUse, SiteFailed, Unavailable.
+    A SystemExit that a signal's handler raises meanwhile ends the start, too. Where an emulator of our own ends, `end`
+    is called in another thread, and leaving the context raises EmulatorFailed. Raises EmulatorsMissing, EmulatorFailed,
+    DataFolderInUse, FunctionFailed, PortInUse, SiteFailed, Unavailable.
     """
     with ExitStack() as stack:
         try:
-            addresses = _start(stack, with_names(settings))
+            addresses, watch = _start(stack, settings, end)
         except SystemExit:
             log.info("Stopping.")
             raise
         yield addresses
         log.info("Stopping.")
+        if watch.failure is not None:
+            raise watch.failure
 
 
-def _start(stack: ExitStack, settings: Settings) -> Addresses:
+def _start(stack: ExitStack, settings: Settings, end: Callable[[], None]) -> tuple[Addresses, Watch]:
     """Start everything; the stack ends it again, also what was started before an error."""
     api_port = free_port(settings.host, settings.port)
     site_port = free_port(settings.host, settings.site_port)
     local_api = address(settings.host, api_port)
+    settings, found = stack.enter_context(on_emulators(settings))
     settings = settings.model_copy(
         update={
             "public_url": settings.public_url or local_api,
             "site_url": settings.site_url or address(settings.host, site_port),
         }
     )
-    with storage_problems(f"Making the folder {settings.data_dir}"):
-        make_private_folder(settings.data_dir)
-    found = stack.enter_context(found_emulators())
+    stack.enter_context(held_folder(settings.data_dir))
     edition = stack.enter_context(google(settings))
     functions = _functions(settings, api_port)
-    if not found.pids:
-        stack.callback(_stop_pushing, settings, edition.clients)
-    make_resources(settings, edition.clients, {name: functions[name].url for name in PUSHED})
+    if not found.started:
+        stack.callback(_stop_pushing, settings, edition.clients, found)
+    with _emulator_problems(found):
+        make_resources(settings, edition.clients, {name: functions[name].url for name in PUSHED})
     # Files are taken while the site starts; records wait for it.
-    early = [process for name, process in functions.items() if name != "publish_record"]
-    _start_functions(stack, early)
-    site = site_beside(stack, edition.backend, local_api, site_port)
-    site.initialise()
-    publisher = functions["publish_record"]
-    publisher.environment |= {
-        "SCOPELINE_RECORDS_URL": site.options.local_url,
-        "SCOPELINE_RECORDS_TOKEN": site.publisher_token(),
-    }
-    _start_functions(stack, [publisher])
+    _start_functions(stack, [process for name, process in functions.items() if name not in PUBLISHING])
+    site = _prepare_site(stack, edition, found, local_api, site_port)
+    publishing = [functions[name] for name in PUBLISHING]
+    for publisher in publishing:
+        publisher.environment |= {
+            "SCOPELINE_RECORDS_URL": site.options.local_url,
+            "SCOPELINE_RECORDS_TOKEN": site.publisher_token(),
+        }
+    _start_functions(stack, publishing)
     stack.callback(site.stop)
     site.start()
     for process in functions.values():
         process.wait_until_ready()
     call_now_and_then(stack, functions["sweep"].url, SWEEP_EVERY_SECONDS)
-    # The first to be done at the end, so that they end at the same time.
+    # The first to be done at the end.
     for process in functions.values():
         stack.callback(process.begin_stop)
-    return Addresses(str(settings.public_url), str(settings.site_url), {**found.environment(), **_names(settings)})
+    watch = Watch(functions.values(), found, end, ASK_SECONDS)
+    do_regularly(stack, "watch", LOOK_SECONDS, watch.look)
+    environment = {**found.environment(), **_names(settings)}
+    notice = GONE_AT_ITS_END if found.started else ""
+    return Addresses(str(settings.public_url), str(settings.site_url), environment, notice), watch
 
 
-def _stop_pushing(settings: Settings, clients: Clients) -> None:
-    """Let messages wait for the next start, in emulators that go on: they would call what is gone for ever."""
-    from google.api_core.exceptions import GoogleAPICallError
+@contextmanager
+def _emulator_problems(found: Emulators) -> Iterator[None]:
+    """Raise what Google's clients raise inside as EmulatorFailed."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from requests.exceptions import RequestException
 
     try:
-        make_subscriptions(settings, clients, {})
-    except GoogleAPICallError as error:
+        yield
+    except (GoogleAPIError, GoogleAuthError, RequestException) as error:
+        words = (str(error).splitlines() or [""])[0][:300]
+        where = ", ".join(f"{name}={value}" for name, value in found.environment().items())
+        raise EmulatorFailed(
+            found.ended()
+            or f"The emulators did not do what they were asked ({where}): {type(error).__name__}: {words}. Start them "
+            "again, and then this."
+        ) from error
+
+
+def _stop_pushing(settings: Settings, clients: Clients, found: Emulators) -> None:
+    """Let messages wait for the next start, in emulators that go on: they would call what is gone for ever."""
+    if found.silent():
+        return
+    try:
+        with _emulator_problems(found):
+            make_subscriptions(settings, clients, {}, LAST_CALL_SECONDS)
+    except EmulatorFailed as error:
         log.warning("The emulators go on calling functions that have ended: %s", error)
+
+
+def _prepare_site(stack: ExitStack, edition: Google, found: Emulators, api_url: str, port: int) -> SiteProcess:
+    """The web site's process, prepared and not started. Its token is revoked at the end, where that is still kept."""
+    ending = ExitStack()
+
+    def end() -> None:
+        if not found.silent():
+            ending.close()
+
+    stack.callback(end)
+    site = site_beside(ending, edition.backend, api_url, port)
+    site.initialise()
+    return site
 
 
 def _functions(settings: Settings, api_port: int) -> dict[str, FunctionProcess]:
@@ -155,17 +163,22 @@ def _functions(settings: Settings, api_port: int) -> dict[str, FunctionProcess]:
     folder = settings.data_dir / "functions"
     with storage_problems(f"Making the folder {folder}"):
         make_private_folder(folder)
+    # What a killed function leaves behind is removed at the next start.
+    environment = {**settings_environment(settings), "TMPDIR": str(emptied_folder(settings.data_dir / "tmp"))}
     places = {"api": (settings.host, api_port), **{name: (LOOPBACK, free_port(LOOPBACK, 0)) for name in CALLED}}
     return {
-        name: FunctionProcess(name, host, port, settings_environment(settings), folder / f"{name}.log")
+        name: FunctionProcess(name, host, port, dict(environment), folder / f"{name}.log")
         for name, (host, port) in places.items()
     }
 
 
-def _start_functions(stack: ExitStack, processes: Iterable[FunctionProcess]) -> None:
+def _start_functions(stack: ExitStack, processes: Collection[FunctionProcess]) -> None:
     for process in processes:
         stack.callback(process.stop)
         process.start()
+    # They end at the same time, too.
+    for process in processes:
+        stack.callback(process.begin_stop)
 
 
 def _names(settings: Settings) -> dict[str, str]:

@@ -21,7 +21,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 
@@ -37,22 +40,37 @@ PUBSUB_VARIABLE = "PUBSUB_EMULATOR_HOST"
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
+PROBE_SECONDS = 3.0
 # Short lives do not pay for the optimising compiler; the heap is a bound, most tests fill a tenth of it.
 JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx1g", "-Duser.language=en")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An emulator (`storage`, `firestore`, `pubsub`) that this process started, and where its words go."""
+
+    name: str
+    child: subprocess.Popen[bytes]
+    log: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Emulators:
     """Where the emulators answer, as Google's clients want to be told.
 
-    `storage` is a URL (`http://127.0.0.1:4443`), `firestore` and `pubsub` are `host:port`. `pids` has the process of
-    each (`storage`, `firestore`, `pubsub`) where this process started them, so that a test can stop one.
+    `storage` is a URL (`http://127.0.0.1:4443`), `firestore` and `pubsub` are `host:port`. `started` are the processes
+    of those that this process started.
     """
 
     storage: str
     firestore: str
     pubsub: str
-    pids: Mapping[str, int] = field(default_factory=dict)
+    started: tuple[Started, ...] = field(default=(), repr=False)
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process of each that this process started, by name."""
+        return {one.name: one.child.pid for one in self.started}
 
     def environment(self) -> dict[str, str]:
         """The environment variables by which Google's clients find them."""
@@ -61,6 +79,20 @@ class Emulators:
             FIRESTORE_VARIABLE: self.firestore,
             PUBSUB_VARIABLE: self.pubsub,
         }
+
+    def silent(self) -> list[str]:
+        """The variables at whose address nobody answers now; asks for a few seconds at most."""
+        named = self.environment()
+        with ThreadPoolExecutor(len(named)) as asking:
+            answers = dict(zip(named, asking.map(_is_there, named.values()), strict=True))
+        return [name for name, is_there in answers.items() if not is_there]
+
+    def ended(self) -> str:
+        """What there is to say of one that this process started and that has ended; nothing while all run."""
+        for one in self.started:
+            if (status := one.child.poll()) is not None:
+                return f"The {one.name} emulator ended with status {status}: {_last_words(one.log)}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +116,10 @@ def running_emulators() -> Emulators | None:
 
 
 @contextlib.contextmanager
-def emulators() -> Iterator[Emulators]:
+def emulators(scratch: Path | None = None) -> Iterator[Emulators]:
     """Emulators of our own on free ports, for as long as the context lasts; they also end when this process does.
 
+    What they say is kept in a folder below `scratch` (the system's) meanwhile.
     Raises EmulatorsMissing where a program is not there, and EmulatorFailed with an emulator's last words.
     """
     programs = find_programs()
@@ -103,7 +136,7 @@ def emulators() -> Iterator[Emulators]:
         ),
         "storage": [str(programs.storage), "-addr", hosts["storage"]],
     }
-    with tempfile.TemporaryDirectory(prefix="scopeline-emulators-") as logs, contextlib.ExitStack() as ending:
+    with tempfile.TemporaryDirectory(prefix="scopeline-emulators-", dir=scratch) as logs, ExitStack() as ending:
         children: dict[str, subprocess.Popen[bytes]] = {}
         ending.callback(_end, children)
         for name, command in commands.items():
@@ -115,7 +148,7 @@ def emulators() -> Iterator[Emulators]:
             storage=f"http://{hosts['storage']}",
             firestore=hosts["firestore"],
             pubsub=hosts["pubsub"],
-            pids={name: child.pid for name, child in children.items()},
+            started=tuple(Started(name, child, Path(logs) / name) for name, child in children.items()),
         )
 
 
@@ -202,6 +235,20 @@ def _answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_there(address: str) -> bool:
+    """Whether an HTTP server answers there, whatever it says."""
+    # What is on this machine is not asked for through a proxy.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(address if "://" in address else f"http://{address}/", timeout=PROBE_SECONDS):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return True
+    except (OSError, HTTPException, ValueError):
         return False
 
 

@@ -6,11 +6,13 @@ processes also end when the first one is killed.
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -21,12 +23,16 @@ from scopeline.local.child import bound_command, end_child, end_with
 from scopeline.local.site_process import address
 from scopeline.settings import Settings
 
+logger = logging.getLogger("scopeline.local")
+
 SOURCE = Path(__file__).resolve().parent.parent.parent / "functions" / "main.py"
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 # Deliveries that wait for the end of a window hold a thread each.
 THREADS = 32
+# Before a function that ended by itself is started again: twice as long each time, unless it ran for a while.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
 
 class FunctionFailed(ScopelineError):
@@ -45,6 +51,11 @@ class FunctionProcess:
         self.log = log
         self.environment = environment
         self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._is_stopping = False
+        self._started_at = 0.0
+        self._pause = 0.0
+        self._start_again_at: float | None = None
 
     @property
     def url(self) -> str:
@@ -58,7 +69,10 @@ class FunctionProcess:
                 f"There is no {SOURCE}. The functions are part of a checkout of Scopeline, not of what is installed."
             )
         options = ("--source", str(SOURCE), "--target", self.target, "--host", self.host, "--port", str(self.port))
-        with self.log.open("ab") as log:
+        with self._lock, self.log.open("ab") as log:
+            if self._is_stopping:
+                return
+            self._started_at = time.monotonic()
             self._child = subprocess.Popen(
                 bound_command(sys.executable, "-m", "scopeline.local.functions_process", *options),
                 env={**os.environ, **self.environment, "THREADS": str(THREADS)},
@@ -83,13 +97,44 @@ class FunctionProcess:
                 )
             time.sleep(0.05)
 
+    def start_again_where_it_ended(self, now: float) -> None:
+        """Bring a function back that ended by itself, after a pause; called now and then with `time.monotonic()`."""
+        if self._is_stopping or self._child is None or (status := self._child.poll()) is None:
+            return
+        if self._start_again_at is None:
+            lasted = now - self._started_at > LONGEST_PAUSE_SECONDS
+            self._pause = FIRST_PAUSE_SECONDS if lasted or not self._pause else self._longer_pause()
+            self._start_again_at = now + self._pause
+            logger.warning(
+                "The function %s ended with status %s and is started again in %.0f s: %s",
+                self.target,
+                status,
+                self._pause,
+                self._last_words(),
+            )
+        elif now >= self._start_again_at:
+            self._start_again_at = None
+            try:
+                self.start()
+            except OSError as error:
+                self._pause = self._longer_pause()
+                self._start_again_at = now + self._pause
+                logger.error("The function %s cannot be started now: %s.", self.target, error)
+
+    def _longer_pause(self) -> float:
+        return min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+
     def begin_stop(self) -> None:
-        """Ask it to end, without waiting until it does."""
+        """Ask it to end, without waiting until it does; it is not started any more."""
+        with self._lock:
+            self._is_stopping = True
         if self._child is not None:
             self._child.terminate()
 
     def stop(self) -> None:
         """End it; messages that it works on come again."""
+        with self._lock:
+            self._is_stopping = True
         if self._child is not None:
             end_child(self._child, STOP_SECONDS)
 

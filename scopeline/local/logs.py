@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from scopeline.logs import log_as_json, log_as_text
 from scopeline.settings import Settings
 
@@ -13,3 +15,19 @@ def start_log(settings: Settings) -> None:
         log_as_json(settings.project)
     else:
         log_as_text()
+
+
+def start_function_log() -> None:
+    """Begin the log of a function of Google Cloud, before its settings are known: each line is JSON.
+
+    So are warnings of libraries and the words of gunicorn, which has handlers of its own.
+    """
+    log_as_json()
+    logging.captureWarnings(True)
+    logging.getLogger("gunicorn.error").addFilter(_take_over)
+
+
+def _take_over(record: logging.LogRecord) -> bool:
+    """Write the record as all others are; its own logger's handlers do not get it."""
+    logging.getLogger().handle(record)
+    return False

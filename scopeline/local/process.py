@@ -53,11 +53,12 @@ class PortInUse(ScopelineError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the running edition answers, and the environment in which other commands find its stores."""
+    """Where the running edition answers, the environment in which other commands find its stores, and what to know."""
 
     api: str
     site: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    notice: str = ""
 
 
 @contextmanager

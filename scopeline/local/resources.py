@@ -53,16 +53,22 @@ def make_topics(settings: Settings, clients: Clients) -> None:
         _unless_there(subscriber.create_subscription, request=request, timeout=CALL_SECONDS)
 
 
-def make_subscriptions(settings: Settings, clients: Clients, endpoints: Mapping[str, str]) -> None:
-    """The flows' own subscriptions; one that is there for another endpoint is turned to the new one."""
-    subscriber = clients.subscriber
+def make_subscriptions(
+    settings: Settings, clients: Clients, endpoints: Mapping[str, str], seconds: float = CALL_SECONDS
+) -> None:
+    """The flows' own subscriptions; one that is there for another endpoint is turned to the new one.
+
+    Each call has so many seconds, with all its tries.
+    """
+    from google.api_core.retry import Retry
+
+    subscriber, retry = clients.subscriber, Retry(timeout=seconds)
     for flow in FLOWS:
         request = _subscription(settings, clients, flow, endpoints.get(flow.function))
-        made = _unless_there(subscriber.create_subscription, request=request, timeout=CALL_SECONDS)
+        made = _unless_there(subscriber.create_subscription, request=request, retry=retry, timeout=seconds)
         if not made:
-            subscriber.modify_push_config(
-                request={"subscription": request["name"], "push_config": request["push_config"]}, timeout=CALL_SECONDS
-            )
+            turned = {"subscription": request["name"], "push_config": request["push_config"]}
+            subscriber.modify_push_config(request=turned, retry=retry, timeout=seconds)
 
 
 def make_buckets(settings: Settings, clients: Clients) -> None:

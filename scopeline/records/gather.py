@@ -40,7 +40,8 @@ def make_inputs(
     for file in files:
         gathered.add(file)
     reservation = session.reservation
-    remarks = [*_remarks_on(gathered), *(f"An edit is not shown: {reason}" for reason in edits.refused)]
+    ended = ["The session ended by itself: nothing came any more."] if session.is_forgotten else []
+    remarks = [*ended, *_remarks_on(gathered), *(f"An edit is not shown: {reason}" for reason in edits.refused)]
     return RecordInputs(
         id=session.id,
         pid=pid_prefix + session.id,

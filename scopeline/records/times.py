@@ -17,6 +17,7 @@ TOLERANCE = timedelta(minutes=29)
 class Bounds:
     """When a session was, by the server's clock; no end: it still runs.
 
+    `guessed`: nobody said when it ended, so nothing is too late for it.
     `missed`: most files are of another time, as when files of an earlier day are brought in. Their own times then say
     more than the moment at which a logger saw them.
     """
@@ -24,15 +25,18 @@ class Bounds:
     start: datetime
     end: datetime | None
     missed: bool = False
+    guessed: bool = False
 
     @classmethod
     def of(cls, session: Session) -> Bounds:
         """The session's START and END."""
-        return cls(session.start.moment, session.end.moment if session.end else None)
+        end = session.end.moment if session.end else None
+        return cls(session.start.moment, end, guessed=session.is_forgotten)
 
     def contain(self, moment: datetime) -> bool:
         """Whether the moment lies in the session, give or take the tolerance."""
-        return self.start - TOLERANCE <= moment and (self.end is None or moment <= self.end + TOLERANCE)
+        late = self.end is not None and not self.guessed and moment > self.end + TOLERANCE
+        return self.start - TOLERANCE <= moment and not late
 
 
 def ordering_time(file: File, dataset: Dataset | None, bounds: Bounds) -> datetime | None:

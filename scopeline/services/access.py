@@ -20,6 +20,7 @@ from scopeline.domain.sessions import Session, SessionState
 from scopeline.ports import INSTRUMENTS, find_all
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
+from scopeline.services.overrides import with_overrides
 
 _TOKEN = re.compile(r"sl_([a-z0-9]{1,40})_([A-Za-z0-9_-]{20,200})")
 
@@ -180,14 +181,24 @@ def add_instrument(backend: Backend, fields: Mapping[str, object]) -> Instrument
     return instrument
 
 
-def change_instrument(backend: Backend, instrument_id: str, fields: Mapping[str, object]) -> Instrument:
-    """Set `fields` of an instrument. What an extraction depends on counts the revision up. Raises InvalidInput."""
+def change_instrument(
+    backend: Backend,
+    instrument_id: str,
+    fields: Mapping[str, object],
+    *,
+    overrides: Mapping[str, object] | None = None,
+) -> Instrument:
+    """Set `fields` of an instrument, and single ones of its `overrides`, or take them back (None).
+
+    What an extraction depends on counts the revision up. Raises InvalidInput.
+    """
     get_instrument(backend, instrument_id)
 
     def edit(instrument: Instrument) -> bool:
         before = instrument.model_dump()
-        after = _instrument({**before, **fields}).model_dump()
-        for name in fields:
+        wanted = {**fields, "overrides": with_overrides(before["overrides"], overrides)} if overrides else fields
+        after = _instrument({**before, **wanted}).model_dump()
+        for name in wanted:
             setattr(instrument, name, after[name])
         if any(before[name] != after[name] for name in ("zone", "day_first", "overrides")):
             instrument.revision += 1

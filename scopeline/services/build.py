@@ -12,7 +12,7 @@ from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import SETTLED, File, FileStatus
 from scopeline.domain.instruments import Instrument
 from scopeline.domain.records import Overlay, Record
-from scopeline.domain.sessions import Changes, RecordState, Session, SessionState
+from scopeline.domain.sessions import RecordState, Session, SessionState
 from scopeline.ports import FILES_OF_SESSION, FILES_OF_SESSION_IN_STATUS, PreconditionFailed, find_all
 from scopeline.records.as_json import record_as_json
 from scopeline.records.builder import build_xml
@@ -217,7 +217,7 @@ def _make_current(backend: Backend, seen: Session, record: Record) -> None:
             published_version=published.published_version if published else None,
         )
         session.state = SessionState.RECORDED
-        session.changes = _with_covered(session.changes, seen.changes.started)
+        session.changes = session.changes.done(seen.changes.started, backend.clock())
         session.updated_at = backend.clock()
         return True
 
@@ -239,11 +239,9 @@ def _start_round(backend: Backend, session_id: str) -> Session:
     """
 
     def edit(session: Session) -> bool:
-        asked = session.changes.asked + (session.changes.asked == session.changes.covered)
-        if session.changes.started == asked:
-            return False
-        session.changes = session.changes.model_copy(update={"asked": asked, "started": asked})
-        return True
+        before = session.changes
+        session.changes = before.begun(backend.clock())
+        return session.changes != before
 
     return change(backend.catalog, Session, f"sessions/{session_id}", edit)
 
@@ -252,7 +250,7 @@ def _cover(backend: Backend, seen: Session) -> None:
     """Note that the record stands as the round wants it; also where it went on after it, and nothing came of that."""
 
     def edit(session: Session) -> bool:
-        changes = _with_covered(session.changes, seen.changes.started)
+        changes = session.changes.done(seen.changes.started, backend.clock())
         recorded = session.state is SessionState.ENDED
         if changes == session.changes and not recorded:
             return False
@@ -263,10 +261,6 @@ def _cover(backend: Backend, seen: Session) -> None:
         return True
 
     change(backend.catalog, Session, f"sessions/{seen.id}", edit)
-
-
-def _with_covered(changes: Changes, started: int) -> Changes:
-    return changes.model_copy(update={"covered": max(changes.covered, started)})
 
 
 def _publish(backend: Backend, session_id: str) -> None:

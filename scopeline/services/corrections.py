@@ -16,7 +16,7 @@ from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
 from scopeline.services.files import get_file
 from scopeline.services.lookup import find_session
-from scopeline.services.membership import publish_changed
+from scopeline.services.membership import ask_for_record, publish_changed
 
 # The revision of an overlay that nobody has made yet.
 NO_OVERLAY = "0"
@@ -55,6 +55,7 @@ def correct_session(
     now = backend.clock()
     session.corrections = [*session.corrections, Correction(who=caller.name, at=now, reason=reason, before=before)]
     session.updated_at = now
+    session.ask_for_record(now)
     revision = _write(backend, session, session, stored.revision)
     return Stored(session, revision)
 
@@ -87,6 +88,8 @@ def edit_overlay(
     if len(overlay.edits) + len(changes) > MAX_EDITS:
         raise InvalidInput(f"Session {session.id} has {len(overlay.edits)} edits; at most {MAX_EDITS} are kept.")
     overlay.edits = [*overlay.edits, *(_edit(asked, caller.name, now) for asked in changes)]
+    # Who is killed after the overlay's write tells nobody: the record is asked for before.
+    ask_for_record(backend, session.id)
     if stored.revision == NO_OVERLAY:
         return _create_overlay(backend, session, overlay)
     return Stored(overlay, _write(backend, session, overlay, stored.revision))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import MAXYEAR, timedelta
 
 from scopeline.domain import names
@@ -16,7 +17,6 @@ from scopeline.domain.files import File
 from scopeline.domain.records import Record
 from scopeline.domain.sessions import Session
 from scopeline.ports import FILES_OF_SESSION, RECORD_VERSIONS, ObjectStore, Retained, find_all
-from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
 from scopeline.services.files import list_versions
@@ -37,8 +37,26 @@ SECOND_LOOK = timedelta(hours=1)
 # ------------------------------------------------------------------------------------------------------ the request
 
 
-def request_erasure(backend: Backend, caller: Caller, ref: str, reason: str) -> Tombstone:
-    """Have a session erased; again, the same answer: `erased_at` says when nothing was left.
+@dataclass(frozen=True, slots=True)
+class ToErase:
+    """What would go with a session: how many files and versions of raw."""
+
+    session: Session
+    files: int
+    versions: int
+
+
+def survey(backend: Backend, ref: str) -> ToErase:
+    """What erasing the session would take. Nothing is changed.
+
+    Raises NotFound (`unknown_session`), SessionErased, and Retained where a version may not be deleted yet.
+    """
+    session = find_session(backend, ref).document
+    return ToErase(session, *_survey(backend, session))
+
+
+def request_erasure(backend: Backend, who: str, ref: str, reason: str) -> Tombstone:
+    """Have a session erased in the name of `who`; again, the same answer: `erased_at` says when nothing was left.
 
     Raises NotFound (`unknown_session`), and Retained where a version may not be deleted yet: then nothing was changed.
     """
@@ -47,9 +65,9 @@ def request_erasure(backend: Backend, caller: Caller, ref: str, reason: str) -> 
     except SessionErased as erased:
         tombstone = _tombstone(backend, erased.session)
     else:
-        tombstone = _bury(backend, session, who=caller.token.subject, reason=reason)
+        tombstone = _bury(backend, session, who=who, reason=reason)
     if tombstone.erased_at is None:
-        _publish(backend, tombstone.session)
+        backend.events.publish(_event(backend, tombstone.session))
     return tombstone
 
 
@@ -61,6 +79,8 @@ def _bury(backend: Backend, session: Session, *, who: str, reason: str) -> Tombs
     )
     if backend.catalog.create(tombstone):
         log.info("Session %s is to be erased: %d files, %d versions.", session.id, files, versions)
+    # Before the session is closed: whoever asks again after that does not come here.
+    backend.events.publish(_event(backend, session.id), not_before=backend.clock() + SECOND_LOOK)
     _close(backend, session.id)
     return _tombstone(backend, session.id)
 
@@ -100,10 +120,8 @@ def _check_not_retained(backend: Backend, session_id: str, stored: StoredObject)
     )
 
 
-def _publish(backend: Backend, session_id: str) -> None:
-    event = Event(type=Topic.SESSION_ERASED, key=session_id, at=backend.clock())
-    backend.events.publish(event)
-    backend.events.publish(event, not_before=backend.clock() + SECOND_LOOK)
+def _event(backend: Backend, session_id: str) -> Event:
+    return Event(type=Topic.SESSION_ERASED, key=session_id, at=backend.clock())
 
 
 # ---------------------------------------------------------------------------------------------------------- the work
@@ -156,15 +174,19 @@ def unless_erased(backend: Backend, handle: Callable[[Event], None], event: Even
 def _erase(backend: Backend, session_id: str) -> Iterator[None]:
     """Delete all that is stored of the session, one thing a step; whoever begins again finds what is left."""
     files = {"session": session_id}
+    # Read once: what gives up for one of the files from here on finds its tombstone instead.
+    parked = [(each.event.key, each.id) for each in backend.events.parked()]
     while page := backend.catalog.find(File, FILES_OF_SESSION, where=files, limit=FILES_AT_ONCE).items:
-        _discard_parked(backend, session_id, {file.id for file in page})
+        ids = {file.id for file in page}
+        for parked_id in [parked_id for key, parked_id in parked if key in ids]:
+            backend.events.discard(parked_id)
         for file in page:
             yield from _erase_file(backend, session_id, file.id, file.object)
     for stored in backend.raw.versions(_place(session_id)):
         if not _is_elsewhere(backend, session_id, stored.name):
             yield from _erase_object(backend, session_id, stored.name)
     yield from _erase_record(backend, session_id)
-    _discard_parked(backend, session_id, set())
+    _discard_parked(backend, session_id)
     yield from _delete_document(backend, f"sessions/{session_id}")
 
 
@@ -213,13 +235,13 @@ def _delete_document(backend: Backend, key: str) -> Iterator[None]:
         yield
 
 
-def _discard_parked(backend: Backend, session_id: str, files: set[str]) -> None:
-    """Forget the deliveries that gave up and name the session, one of `files`, or an object at the session's place."""
+def _discard_parked(backend: Backend, session_id: str) -> None:
+    """Forget the deliveries that gave up and name the session or an object at its place."""
     for parked in list(backend.events.parked()):
         event = parked.event
         name = _object_name(event)
         at_its_place = name.startswith(_place(session_id)) and not _is_elsewhere(backend, session_id, name)
-        if event.key == session_id or event.key in files or at_its_place:
+        if event.key == session_id or at_its_place:
             backend.events.discard(parked.id)
 
 

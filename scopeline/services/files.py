@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -93,20 +93,22 @@ def newest_versions(backend: Backend, file: File) -> list[FileVersion]:
     However many versions there are, few are read: first those from the generation on that the file already has.
     """
     known = file.generation
-    found: list[FileVersion] = []
-    for bounds in [{}] if known is None else [{"since": known}, {"before": known}]:
-        found += _down_to_current(backend, file.id, bounds)
-        if current_version(found) is not None:
-            break
+    found = list(_down_to_current(backend, file.id, since=known))
+    if known is not None and current_version(found) is None:
+        found += _down_to_current(backend, file.id, before=known)
     return found
 
 
-def _down_to_current(backend: Backend, file_id: str, bounds: Mapping[str, int]) -> Iterator[FileVersion]:
-    """The versions within the bounds, newest first, to the end of the page with one that may be current."""
+def _down_to_current(
+    backend: Backend, file_id: str, *, since: int | None = None, before: int | None = None
+) -> Iterator[FileVersion]:
+    """The versions from `since` on and before `before`, newest first, to the first page with one that counts."""
     cursor: str | None = None
     limit = 1
     while True:
-        page = backend.catalog.find(FileVersion, NEWEST_VERSIONS, parent=file_id, limit=limit, cursor=cursor, **bounds)
+        page = backend.catalog.find(
+            FileVersion, NEWEST_VERSIONS, parent=file_id, since=since, before=before, limit=limit, cursor=cursor
+        )
         yield from page.items
         cursor = page.cursor
         if cursor is None or current_version(page.items) is not None:

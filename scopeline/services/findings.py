@@ -9,6 +9,7 @@ from scopeline.domain.events import StoredObject
 from scopeline.domain.files import FileVersion
 from scopeline.domain.findings import Finding
 from scopeline.services.backend import Backend
+from scopeline.services.changes import change
 from scopeline.services.files import get_version
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ _ID = re.compile(r"([a-z2-7]{24})\.([0-9]{1,19})")
 
 
 def compare(backend: Backend, stored: StoredObject, version: FileVersion) -> bool:
-    """Note what is wrong with a stored version; whether it is as the catalog says."""
+    """Note what is wrong with a stored version; whether it is as the catalog says. What was dismissed stays so."""
     wrong = _difference(backend, stored, version)
     if wrong is None:
         return True
@@ -35,30 +36,57 @@ def compare(backend: Backend, stored: StoredObject, version: FileVersion) -> boo
         reason=reason,
         since=backend.clock(),
     )
-    backend.catalog.create(finding)
+    if not backend.catalog.create(finding):
+        noted = backend.catalog.get(Finding, finding.key)
+        if noted is not None and noted.document.dismissed_at is not None:
+            if noted.document.reason == reason:
+                return False
+            # Something else is wrong now than what was dismissed.
+            backend.catalog.update(finding, noted.revision)
     log.error("Object %s, generation %d: %s", stored.name, stored.generation, reason)
     return False
 
 
 def look_again(backend: Backend, finding_id: str) -> bool:
-    """Compare again what a finding is about; False where there is no finding of that id.
+    """Compare again what a finding is about; False where there is no finding of that id."""
+    found = get_finding(backend, finding_id)
+    if found is not None:
+        settle(backend, found)
+    return found is not None
 
-    The finding goes where the version is as it should be, or is not the current one any more.
-    """
-    found = backend.catalog.get(Finding, f"findings/{finding_id}") if _ID.fullmatch(finding_id) else None
+
+def dismiss(backend: Backend, finding_id: str, who: str) -> bool:
+    """Say that nobody will put this right; False where there is no finding of that id, or it was dismissed before."""
+    found = get_finding(backend, finding_id)
     if found is None:
         return False
-    finding = found.document
+
+    def edit(finding: Finding) -> bool:
+        finding.dismissed_at, finding.dismissed_by = backend.clock(), who
+        return True
+
+    change(backend.catalog, Finding, found.key, edit)
+    return True
+
+
+def get_finding(backend: Backend, finding_id: str) -> Finding | None:
+    """The finding of that id; None where there is none, or where it was dismissed."""
+    found = backend.catalog.get(Finding, f"findings/{finding_id}") if _ID.fullmatch(finding_id) else None
+    return None if found is None or found.document.dismissed_at is not None else found.document
+
+
+def settle(backend: Backend, finding: Finding) -> bool:
+    """Compare again; whether the finding goes: its version is as it should be, or is not the current one any more."""
     current = backend.raw.stat(finding.object)
     version = get_version(backend, finding.file, finding.generation)
-    if (
-        current is None
-        or current.generation != finding.generation
-        or version is None
-        or compare(backend, current, version)
-    ):
-        backend.catalog.delete(finding.key)
-        log.info("Object %s, generation %d, is in order again.", finding.object, finding.generation)
+    if current is None or current.generation != finding.generation or version is None:
+        in_order = True
+    else:
+        in_order = compare(backend, current, version)
+    if not in_order:
+        return False
+    backend.catalog.delete(finding.key)
+    log.info("Object %s, generation %d, is in order again.", finding.object, finding.generation)
     return True
 
 

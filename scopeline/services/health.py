@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from datetime import datetime
 from typing import Any
 
+from scopeline.domain.errors import Unavailable
 from scopeline.domain.instruments import Client
-from scopeline.ports import INSTRUMENTS
+from scopeline.ports import INSTRUMENTS, ObjectStore
 from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
 
+STORES_SECONDS = 3.0  # for all together: who asks wants to know it now
 _PROBE = "readyz"
 
 
-def ask_stores(backend: Backend) -> None:
-    """Ask each port something, and the stores whether they take writes; raises what the one that cannot raises."""
-    backend.catalog.count(INSTRUMENTS)
-    for store in (backend.raw, backend.derived):
-        store.stat(_PROBE)
-        store.check_writable()
-    next(iter(backend.events.parked()), None)
+def ask_stores(backend: Backend, seconds: float = STORES_SECONDS) -> None:
+    """Ask each port something, and the stores whether they take writes; raises what the one that cannot raises.
+
+    Raises Unavailable (`store_silent`) where one does not answer within `seconds`: a store that is away is asked with
+    much patience by whoever needs it.
+    """
+    asked = {
+        _ask(lambda: backend.catalog.count(INSTRUMENTS)): "catalog",
+        _ask(lambda: _ask_objects(backend.raw)): "store of original files",
+        _ask(lambda: _ask_objects(backend.derived)): "store of records and pictures",
+        _ask(lambda: next(iter(backend.events.parked()), None)): "queue of events",
+    }
+    answered, _ = wait(asked, timeout=seconds, return_when=FIRST_EXCEPTION)
+    silent = [name for answer, name in asked.items() if answer not in answered]
+    for answer in asked:
+        if answer in answered:
+            answer.result()
+    if silent:
+        names = " and the ".join(silent)
+        raise Unavailable(f"No answer in {seconds:g} s from the {names}.", code="store_silent")
+
+
+def _ask_objects(store: ObjectStore) -> None:
+    store.stat(_PROBE)
+    store.check_writable()
+
+
+def _ask(question: Callable[[], object]) -> Future[None]:
+    """Ask in a thread of its own, which nobody has to wait for."""
+    answer: Future[None] = Future()
+
+    def ask() -> None:
+        try:
+            question()
+        except Exception as error:  # noqa: BLE001 - the thread's end: whoever waits gets it
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    threading.Thread(target=ask, name="readyz", daemon=True).start()
+    return answer
 
 
 def note_heartbeat(backend: Backend, caller: Caller, *, at: datetime, version: str, queue: dict[str, Any]) -> datetime:

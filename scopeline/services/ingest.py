@@ -18,6 +18,7 @@ from scopeline.domain.instruments import Instrument
 from scopeline.domain.names import file_id
 from scopeline.formats import registry
 from scopeline.formats.results import Extracted, ExtractRequest
+from scopeline.logs import learn
 from scopeline.ports import MissingObject, NotCurrent, ObjectRef, TooLargeToCopy
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
@@ -68,7 +69,7 @@ class Inputs:
 def object_finalized(backend: Backend, reader: FileReader, event: Event) -> None:
     """Handle `object.finalized`: read the new version, and again the files that are read together with it."""
     stored = _raw_object(backend, event)
-    file = get_or_create_file(backend, stored)
+    file = _file_of(backend, stored)
     version = upsert_version(backend, file, stored)
     log.info("Stored %s: %s, %d bytes.", _words(file), file.path, stored.size)
     if backend.raw.stat(stored.name, stored.generation) is None:
@@ -81,7 +82,7 @@ def object_finalized(backend: Backend, reader: FileReader, event: Event) -> None
 def object_deleted(backend: Backend, event: Event) -> None:
     """Handle `object.deleted`: the version is gone, whichever event came first."""
     stored = _raw_object(backend, event)
-    file = get_or_create_file(backend, stored)
+    file = _file_of(backend, stored)
     _mark_deleted(backend, upsert_version(backend, file, stored))
     _finish(backend, file)
 
@@ -91,7 +92,7 @@ def object_changed(backend: Backend, reader: FileReader, event: Event) -> None:
     name = _changed_object(backend, event)
     stored = backend.raw.stat(name)
     if stored is not None:
-        file = get_or_create_file(backend, stored)
+        file = _file_of(backend, stored)
         _extract(backend, reader, file, upsert_version(backend, file, stored))
     key = file_id(backend.raw.bucket, name)
     if stored is None and backend.catalog.get(File, f"files/{key}") is None:
@@ -119,7 +120,7 @@ def object_gave_up(backend: Backend, event: Event, reason: str) -> None:
     if stored is None:
         # Deleted meanwhile: its own event tells.
         return
-    file = get_or_create_file(backend, stored)
+    file = _file_of(backend, stored)
     version = upsert_version(backend, file, stored)
 
     def give_up(current: FileVersion) -> bool:
@@ -130,6 +131,13 @@ def object_gave_up(backend: Backend, event: Event, reason: str) -> None:
 
     change(backend.catalog, FileVersion, version.key, give_up)
     _tell_session(backend, refresh_file(backend, file.id))
+
+
+def _file_of(backend: Backend, stored: StoredObject) -> File:
+    """The file of a version; what is logged from here on names its session, wherever the object stands."""
+    file = get_or_create_file(backend, stored)
+    learn(session=file.session)
+    return file
 
 
 def _raw_object(backend: Backend, event: Event) -> StoredObject:

@@ -9,6 +9,7 @@ from scopeline.domain import names
 from scopeline.domain.errors import Forbidden, NotFound
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.sessions import LocalId, Session, SessionState
+from scopeline.logs import learn
 from scopeline.ports import (
     FILES_OF_SESSION,
     FILES_OF_SESSION_IN_STATUS,
@@ -20,7 +21,7 @@ from scopeline.ports import (
 )
 from scopeline.services.access import Caller, require_instrument, sees_file, sees_session
 from scopeline.services.backend import Backend
-from scopeline.services.tombstones import SessionErased, refuse_erased
+from scopeline.services.tombstones import refuse_erased, session_erased
 
 # How far back the session that a file was first seen in is looked for, in sessions of the instrument.
 SESSIONS_LOOKED_AT = 5
@@ -44,6 +45,8 @@ def find_session(backend: Backend, ref: str) -> Stored[Session]:
     if names.is_local_id(ref):
         local = backend.catalog.get(LocalId, f"local_ids/{ref}")
         session_id = local.document.session if local else None
+    # Not the uuid by which a logger may ask: the log is searched by the session's id.
+    learn(session=session_id)
     stored = backend.catalog.get(Session, f"sessions/{session_id}") if session_id else None
     if stored is None and session_id:
         refuse_erased(backend, session_id)
@@ -53,7 +56,7 @@ def find_session(backend: Backend, ref: str) -> Stored[Session]:
             code="unknown_session",
         )
     if stored.document.erased:
-        raise SessionErased(stored.document.id)
+        raise session_erased(backend, stored.document.id)
     return stored
 
 

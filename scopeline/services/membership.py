@@ -9,6 +9,7 @@ from scopeline.domain.errors import NotFound
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, Membership
 from scopeline.domain.sessions import Session, SessionState
+from scopeline.logs import learn
 from scopeline.ports import FILES_OF_SESSION, UNASSIGNED_FILES, find_all
 from scopeline.services.backend import Backend
 from scopeline.services.build import COUNTED, window_for
@@ -29,24 +30,21 @@ def publish_changed(backend: Backend, session: Session) -> None:
 
 def tell_session(backend: Backend, session_id: str) -> None:
     """The same as `publish_changed`; nothing where there is no such session."""
-    told = _ask_for_round(backend, session_id)
+    told = ask_for_record(backend, session_id)
     if told is not None and told.state is not SessionState.OPEN:
         changed = Event(type=Topic.SESSION_CHANGED, key=told.id, at=backend.clock(), data={COUNTED: True})
         backend.events.coalesce(changed, window_for(told))
 
 
-def _ask_for_round(backend: Backend, session_id: str) -> Session | None:
-    """The session, with a round asked for that no build has started; None where it was erased."""
+def ask_for_record(backend: Backend, session_id: str) -> Session | None:
+    """The session, with its record asked to follow changes, and nobody told; None where it was erased.
 
-    def edit(session: Session) -> bool:
-        changes = session.changes
-        if session.state is SessionState.OPEN or changes.asked > changes.started:
-            return False
-        session.changes = changes.model_copy(update={"asked": changes.asked + 1})
-        return True
-
+    Where nobody tells within a while, the sweep does (`services/sweeping/stuck.py`).
+    """
     try:
-        return change(backend.catalog, Session, f"sessions/{session_id}", edit)
+        return change(
+            backend.catalog, Session, f"sessions/{session_id}", lambda session: session.ask_for_record(backend.clock())
+        )
     except NotFound:
         return None
 
@@ -69,6 +67,7 @@ def join_running_session(backend: Backend, file: File) -> None:
     """
     session = session_seen_at(backend, file.instrument, file.first_seen or backend.clock())
     if session is not None and join_session(backend, file.id, session.id, who="scopeline", why=CLAIMED):
+        learn(session=session.id)
         publish_changed(backend, session)
 
 

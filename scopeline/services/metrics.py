@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from scopeline.domain.files import File, FileStatus
@@ -26,7 +27,10 @@ from scopeline.ports import (
     find_all,
 )
 from scopeline.services.backend import Backend
-from scopeline.services.replay import failures
+from scopeline.services.replay import differences, failed_deliveries
+
+# A service that stands still parks thousands, and each costs a read at every look.
+MOST_COUNTED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +78,29 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """The state of the whole."""
+    """The state of the whole. `gave_up_at_least`: more gave up than was counted."""
 
     at: datetime
     waiting: list[Waiting]
     gave_up: list[GaveUp]
     loggers: list[Logger]
     sweeps: list[TaskState]
+    gave_up_at_least: bool = False
 
 
 def measure(backend: Backend) -> Measurements:
     """The state of the whole.
 
-    It costs 4 counts, at most 4 documents, and one read for each client, task of the sweep and thing that gave up.
+    It costs 4 counts, at most 4 documents, one read for each client and task of the sweep, and one for each thing that
+    gave up, the oldest `MOST_COUNTED` deliveries and as many findings.
     """
     now = backend.clock()
+    gave_up, at_least = _gave_up(backend, now)
     return Measurements(
         at=now,
         waiting=_waiting(backend, now),
-        gave_up=_gave_up(backend, now),
+        gave_up=gave_up,
+        gave_up_at_least=at_least,
         loggers=[
             Logger(client.id, _age(now, client.last_heartbeat), client.clock_offset)
             for client in find_all(backend.catalog, Client, CLIENTS)
@@ -131,14 +139,20 @@ def _waiting(backend: Backend, now: datetime) -> list[Waiting]:
     return found
 
 
-def _gave_up(backend: Backend, now: datetime) -> list[GaveUp]:
+def _gave_up(backend: Backend, now: datetime) -> tuple[list[GaveUp], bool]:
+    """What gave up in groups, and whether it may be more than was counted."""
     counts: Counter[tuple[str, str, bool]] = Counter()
     oldest: dict[tuple[str, str, bool], datetime] = {}
-    for failure in failures(backend):
+    deliveries = list(islice(failed_deliveries(backend), MOST_COUNTED))
+    found = list(islice(differences(backend), MOST_COUNTED))
+    for failure in (*deliveries, *found):
         group = (failure.topic, failure.code, failure.transient)
         counts[group] += 1
         oldest[group] = min(oldest.get(group, failure.since), failure.since)
-    return [GaveUp(*group, counts[group], max(0.0, (now - oldest[group]).total_seconds())) for group in sorted(counts)]
+    groups = [
+        GaveUp(*group, counts[group], max(0.0, (now - oldest[group]).total_seconds())) for group in sorted(counts)
+    ]
+    return groups, max(len(deliveries), len(found)) == MOST_COUNTED
 
 
 def _age(now: datetime, moment: datetime | None) -> float | None:

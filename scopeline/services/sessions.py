@@ -11,6 +11,7 @@ from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import Conflict, InvalidInput
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.sessions import (
+    FORGOTTEN,
     EventKind,
     Handling,
     LocalId,
@@ -23,21 +24,20 @@ from scopeline.domain.sessions import (
     SessionState,
     Stamp,
 )
+from scopeline.logs import learn
 from scopeline.services.access import Caller, get_instrument, require_instrument
 from scopeline.services.backend import Backend
 from scopeline.services.build import COUNTED
 from scopeline.services.changes import change
 from scopeline.services.lookup import own_session
 from scopeline.services.membership import claim_files, publish_changed, release_later_files
-from scopeline.services.tombstones import SessionErased, refuse_erased
+from scopeline.services.tombstones import refuse_erased, session_erased
 
 log = logging.getLogger(__name__)
 
 # A session with more would no longer fit into one document of every catalog (1 MiB on Firestore).
 MAX_EVENTS = 2000
 MAX_EVENT_CHARACTERS = 300_000
-# Why a session ended that nobody ended.
-FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ def start_session(backend: Backend, caller: Caller, start: Start) -> tuple[Sessi
     instrument = get_instrument(backend, start.instrument)
     own = names.session_id(start.at, instrument.zone_info, instrument.id, start.local_id)
     session_id = _claim_local_id(backend, start.local_id, own)
+    learn(session=session_id)
     stored = backend.catalog.get(Session, f"sessions/{session_id}")
     created = False
     if stored is None:
@@ -95,13 +96,13 @@ def start_session(backend: Backend, caller: Caller, start: Start) -> tuple[Sessi
         created = backend.catalog.create(_new_session(backend, caller, start, session_id))
         stored = backend.catalog.get(Session, f"sessions/{session_id}")
         if stored is None:
-            raise SessionErased(session_id)
+            raise session_erased(backend, session_id)
     session = stored.document
     require_instrument(caller, session.instrument)
     if session.local_id != start.local_id:
         raise _local_id_taken(start.local_id, session_id)
     if session.erased:
-        raise SessionErased(session_id)
+        raise session_erased(backend, session_id)
     claim_files(backend, session)
     if created:
         log.info("START of session %s on %s, people: %d.", session.id, session.instrument, len(session.people))
@@ -118,7 +119,10 @@ def end_session(
     announced: int | None = None,
     why: str | None = None,
 ) -> Session:
-    """END. The first one stays; each call publishes `session.ended`, now and again when waiting for files is over."""
+    """END. The first one that somebody gave stays, also where the session had ended by itself before.
+
+    Each call publishes `session.ended`, now and again when waiting for files is over.
+    """
     session_id = own_session(backend, caller, ref).document.id
     stamp = make_stamp(backend, at, sent)
     is_first = False
@@ -129,11 +133,11 @@ def end_session(
         if session.resumed is not None and _earlier(stamp, session.resumed):
             return False
         changed = False
-        if announced is not None and (session.end is None or caller.sender.id not in session.announced):
+        is_first = session.end is None or session.is_forgotten
+        if announced is not None and (is_first or caller.sender.id not in session.announced):
             session.announced = {**session.announced, caller.sender.id: announced}
             changed = True
-        if session.end is None:
-            is_first = True
+        if is_first:
             session.end = _not_before(stamp, session.start)
             session.why_ended = why or "END"
             session.state = SessionState.ENDED
@@ -155,7 +159,7 @@ def end_session(
 def end_forgotten(backend: Backend, seen: Session, at: datetime) -> bool:
     """END of a session that nobody ended, at the server's time `at`; False where something happened since it was read.
 
-    What follows is the same as at END. An END that comes later changes nothing of it.
+    What follows is the same as at END. The first END that somebody gives later takes its place.
     """
     now = backend.clock()
     ended = False
@@ -240,6 +244,7 @@ def add_event(backend: Backend, caller: Caller, ref: str, happening: Happening) 
         )
         session.events = [*session.events, event]
         session.updated_at = backend.clock()
+        session.ask_for_record(session.updated_at)
         return True
 
     session = change(backend.catalog, Session, f"sessions/{session_id}", edit)

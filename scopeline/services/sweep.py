@@ -20,14 +20,24 @@ from scopeline.logs import about
 from scopeline.ports import OnParked, PreconditionFailed, Stored
 from scopeline.services.backend import Backend
 from scopeline.services.sweeping.forgotten import FORGOTTEN_SESSIONS
-from scopeline.services.sweeping.reconcile import CATALOG_FILES, OBJECTS
+from scopeline.services.sweeping.reconcile import CATALOG_FILES, KNOWN_FINDINGS, OBJECTS
 from scopeline.services.sweeping.replayed import REPLAY
-from scopeline.services.sweeping.stuck import MISSING_RECORDS, UNPUBLISHED_RECORDS, UNREAD_FILES
+from scopeline.services.sweeping.stuck import MISSING_RECORDS, OUTDATED_RECORDS, UNPUBLISHED_RECORDS, UNREAD_FILES
 from scopeline.services.sweeping.tasks import Portion, Task
 
 log = logging.getLogger(__name__)
 
-TASKS = (REPLAY, UNREAD_FILES, MISSING_RECORDS, UNPUBLISHED_RECORDS, FORGOTTEN_SESSIONS, OBJECTS, CATALOG_FILES)
+TASKS = (
+    REPLAY,
+    UNREAD_FILES,
+    MISSING_RECORDS,
+    OUTDATED_RECORDS,
+    UNPUBLISHED_RECORDS,
+    FORGOTTEN_SESSIONS,
+    KNOWN_FINDINGS,
+    OBJECTS,
+    CATALOG_FILES,
+)
 
 # A function may run for 5 minutes; no portion is begun after this time.
 BUDGET = timedelta(minutes=4)

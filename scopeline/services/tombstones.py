@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from scopeline.domain import names
 from scopeline.domain.erasure import ErasedFile, Tombstone
 from scopeline.domain.errors import NotFound
@@ -14,9 +16,11 @@ class SessionErased(NotFound):
     code = "session_erased"
     status = 410
 
-    def __init__(self, session: str) -> None:
-        super().__init__(f"Session {session} was erased at a person's wish. Send nothing more of it.")
+    def __init__(self, session: str, at: datetime | None = None) -> None:
+        when = f" on {at.day} {at:%B %Y} at {at:%H:%M} UTC" if at else ""
+        super().__init__(f"Session {session} was erased{when}. Send nothing more of it.")
         self.session = session
+        self.at = at
 
 
 def find_tombstone(backend: Backend, session_id: str) -> Tombstone | None:
@@ -25,17 +29,24 @@ def find_tombstone(backend: Backend, session_id: str) -> Tombstone | None:
     return found.document if found else None
 
 
+def session_erased(backend: Backend, session_id: str) -> SessionErased:
+    """The error for a session that is known to be erased, with when that was."""
+    tombstone = find_tombstone(backend, session_id)
+    return SessionErased(session_id, tombstone.at if tombstone else None)
+
+
 def refuse_erased(backend: Backend, session_id: str) -> None:
     """Raise SessionErased where the session is erased."""
-    if find_tombstone(backend, session_id) is not None:
-        raise SessionErased(session_id)
+    tombstone = find_tombstone(backend, session_id)
+    if tombstone is not None:
+        raise SessionErased(session_id, tombstone.at)
 
 
 def refuse_erased_object(backend: Backend, name: str) -> None:
     """Raise SessionErased where the object `name` of raw belonged to a session that is erased."""
     erased = erased_session_of(backend, name)
     if erased is not None:
-        raise SessionErased(erased)
+        raise session_erased(backend, erased)
 
 
 def erased_session_of(backend: Backend, name: str) -> str | None:
@@ -43,5 +54,5 @@ def erased_session_of(backend: Backend, name: str) -> str | None:
     session_id = names.session_in_name(name)
     if session_id is not None and find_tombstone(backend, session_id) is not None:
         return session_id
-    mark = backend.catalog.get(ErasedFile, f"tombstones/{names.file_id(backend.raw.bucket, name)}")
+    mark = backend.catalog.get(ErasedFile, f"erased_files/{names.file_id(backend.raw.bucket, name)}")
     return mark.document.session if mark else None

@@ -11,6 +11,7 @@ from scopeline.domain.errors import Conflict, NotFound
 from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.files import File, Verified
 from scopeline.domain.sessions import Session
+from scopeline.logs import learn
 from scopeline.ports import MissingObject
 from scopeline.services.access import Caller, require_instrument
 from scopeline.services.backend import Backend
@@ -79,6 +80,7 @@ def request_upload(backend: Backend, caller: Caller, request: UploadRequest) -> 
         mtime=request.mtime,
         first_seen=first_seen,
     )
+    learn(session=file.session, file=file.id)
     if file.session is None:
         join_running_session(backend, file)
     current = backend.raw.stat(name)
@@ -102,6 +104,7 @@ def confirm_upload(
     stored = backend.raw.stat(name, generation)
     file_id = names.file_id(backend.raw.bucket, name)
     owner = backend.catalog.get(File, f"files/{file_id}")
+    learn(session=owner.document.session if owner else names.session_in_name(name), file=file_id)
     if stored is None or owner is None or owner.document.client != caller.sender.id:
         raise MissingObject(
             f"Client {caller.sender.id} has no object {name[:200]!r} with generation {generation}. "

@@ -43,6 +43,7 @@ ALLOWED = {
     "erase": "a",
     "failures": "a",
     "replay_failure": "a",
+    "dismiss_failure": "a",
     "status": "a",
     "metrics": "a",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -13,6 +14,7 @@ import pytest
 from scopeline.api.call_log import safe_path
 from scopeline.logs import JsonLines
 
+LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
 SECRET = "averysecretwordofatleasttwentycharacters"
 
 
@@ -75,6 +77,69 @@ def test_all_that_is_logged_of_a_call_says_session_file_and_trace(lab: Any) -> N
     assert first["logging.googleapis.com/trace"] == f"projects/lab/traces/{'ab' * 16}"
     assert second["logging.googleapis.com/labels"] == {"call": "content", "file": "a" * 24}
     assert second["logging.googleapis.com/spanId"] == f"{17:016x}"
+
+
+def labels_of(lab: Any, *calls: tuple[str, str, Any]) -> list[dict[str, str]]:
+    """What the lines of these calls are about."""
+    caught = io.StringIO()
+    handler = logging.StreamHandler(caught)
+    handler.setFormatter(JsonLines("lab"))
+    logging.getLogger().addHandler(handler)
+    try:
+        for method, path, body in calls:
+            lab.call(method, path, body)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return [json.loads(line)["logging.googleapis.com/labels"] for line in caught.getvalue().splitlines()]
+
+
+def test_the_log_of_a_session_is_found_by_its_id_whatever_a_logger_calls_it(lab: Any) -> None:
+    session = lab.start().get_json()["id"]
+    upload = lab.call("POST", "/v1/uploads", lab.upload_body()).get_json()
+    generation = lab.store(upload["object"])
+    confirmed = {
+        "object": upload["object"],
+        "generation": generation,
+        "size": 5,
+        "md5": hashlib.md5(b"hello").hexdigest(),
+    }
+    announced = {"files": [{"root": "data", "path": "b.dm3", "size": 5, "mtime": lab.moment()}]}
+    about_session = {"session": session}
+    about_file = {**about_session, "file": upload["file"]}
+    assert labels_of(
+        lab,
+        ("POST", "/v1/uploads", lab.upload_body()),
+        ("POST", "/v1/uploads/confirm", confirmed),
+        ("POST", "/v1/uploads/confirm", {**confirmed, "size": 6}),
+        ("POST", "/v1/uploads", lab.upload_body(session=session, root="nothing")),
+        ("POST", f"/v1/sessions/{LOCAL_ID}/files", announced),
+        ("POST", f"/v1/sessions/{LOCAL_ID}/end", {"at": lab.moment(), "sent": lab.moment()}),
+        (
+            "POST",
+            "/v1/sessions",
+            {"local_id": LOCAL_ID, "instrument": "titan", "at": lab.moment(), "sent": lab.moment()},
+        ),
+    ) == [
+        {"call": "upload", **about_file},
+        {"call": "confirm", **about_file},
+        {"call": "confirm", **about_file},
+        {"call": "upload"},
+        {"call": "announce", **about_session},
+        # "END of session ..." is a line of its own.
+        {"call": "end", **about_session},
+        {"call": "end", **about_session},
+        {"call": "start", **about_session},
+    ]
+
+
+def test_a_file_that_is_sent_without_a_session_is_found_by_its_id_and_by_the_session_that_takes_it(lab: Any) -> None:
+    (alone,) = labels_of(lab, ("POST", "/v1/uploads", lab.upload_body(session=None)))
+    assert alone == {"call": "upload", "file": alone["file"]}
+    lab.clock.forward(minutes=1)
+    session = lab.start().get_json()["id"]
+    lab.clock.forward(minutes=1)
+    (taken,) = labels_of(lab, ("POST", "/v1/uploads", lab.upload_body("b.dm3", session=None, key="key-2")))
+    assert taken == {"call": "upload", "file": taken["file"], "session": session}
 
 
 def test_an_unexpected_error_is_told_with_its_traceback(

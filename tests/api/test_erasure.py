@@ -98,6 +98,8 @@ def test_under_a_retention_it_fails_plainly_and_changes_nothing(lab: Any) -> Non
 def test_what_is_asked_about_an_erased_session_is_gone(lab: Any) -> None:
     session, _ = session_with_a_file(lab)
     delete(lab, session)
+    when = f"{lab.clock.now.day} {lab.clock.now:%B %Y} at {lab.clock.now:%H:%M} UTC"
+    erased_at = lab.moment()
     for finished in (False, True):
         if finished:
             work(lab, session)
@@ -128,5 +130,8 @@ def test_what_is_asked_about_an_erased_session_is_gone(lab: Any) -> None:
             for answer in answers:
                 assert (answer.status_code, answer.get_json()["code"]) == (410, "session_erased"), answer.text
                 assert "Secret" not in answer.text
+                problem = answer.get_json()
+                assert problem["detail"] == f"Session {session} was erased on {when}. Send nothing more of it."
+                assert problem["erased_at"] == erased_at
         listed = lab.call("GET", "/v1/sessions", token="admin").get_json()["sessions"]
         assert listed == []

@@ -7,6 +7,7 @@ import pytest
 from scopeline.domain.errors import ScopelineError
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.findings import Finding
+from scopeline.services.replay import failures
 
 
 def park(lab: Any, key: str) -> None:
@@ -48,6 +49,20 @@ def test_an_administrator_has_one_tried_again(lab: Any) -> None:
     assert (again.status_code, again.get_json()["code"]) == (404, "unknown_failure")
 
 
+def test_an_administrator_dismisses_what_nobody_will_put_right(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
+    park(lab, "one")
+    park(lab, "two")
+    failure = listed(lab)[0]
+    answer = lab.call("DELETE", f"/v1/failures/{failure['id']}", token="admin")
+    assert (answer.status_code, answer.get_json()) == (200, {"id": failure["id"]})
+    assert [one["subject"] for one in listed(lab)] == ["two"]
+    assert lab.backend.events.claim([Topic.OBJECT_CHANGED]) is None
+    (said,) = [line for line in caplog.messages if "dismissed" in line]
+    assert said.startswith(f"admin dismissed the failure {failure['id']}, object.changed of one: broken")
+    again = lab.call("DELETE", f"/v1/failures/{failure['id']}", token="admin")
+    assert (again.status_code, again.get_json()["code"]) == (404, "unknown_failure")
+
+
 @pytest.mark.parametrize("token", ["titan-pc", "hub", "site"])
 def test_nobody_else_has_anything_tried_again(lab: Any, token: str) -> None:
     park(lab, "one")
@@ -82,3 +97,8 @@ def test_what_differs_between_store_and_catalog_is_listed_and_compared_again(lab
     # Its version is not stored any more, so nothing differs.
     assert lab.call("POST", f"/v1/failures/{finding.id}/replay", token="admin").status_code == 200
     assert [one["subject"] for one in listed(lab)] == ["one"]
+
+
+def test_the_list_has_the_same_fields_as_the_commands(lab: Any) -> None:
+    park(lab, "one")
+    assert listed(lab) == [failure.model_dump(mode="json") for failure in failures(lab.backend)]

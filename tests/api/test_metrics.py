@@ -13,7 +13,7 @@ from scopeline.api.metrics import exposition
 from scopeline.services.metrics import GaveUp, Logger, Measurements, TaskState, Waiting
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details
-SAMPLE = re.compile(r'([a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\} ([0-9.e+-]+|inf|nan)')
+SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\})? ([0-9.e+-]+|inf|nan)')
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\\n]|\\[\\"n])*)"')
 
 
@@ -28,7 +28,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         match = SAMPLE.fullmatch(line)
         assert match, line
         assert match[1] in declared
-        labels = tuple((name, re.sub(r"\\(.)", _unescaped, value)) for name, value in LABEL.findall(match[2]))
+        labels = tuple((name, re.sub(r"\\(.)", _unescaped, value)) for name, value in LABEL.findall(match[2] or ""))
         found[match[1], labels] = float(match[3])
     return found
 
@@ -66,6 +66,7 @@ def test_any_label_and_number_can_be_read_back(label: str, seconds: float, count
     found = samples(exposition(measured))
     gave_up = (("topic", "record.built"), ("code", label), ("transient", "true"))
     assert found["scopeline_gave_up", gave_up] == count
+    assert found["scopeline_gave_up_at_least", ()] == 0
     assert found["scopeline_logger_clock_offset_seconds", (("client", label),)] == -seconds
     assert found["scopeline_sweep_finished_seconds", (("task", label),)] == seconds
     assert not any(name == "scopeline_logger_heartbeat_seconds" for name, _ in found)

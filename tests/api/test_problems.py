@@ -122,6 +122,43 @@ def test_errors_inside_tell_no_internals(
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        ("google_unavailable", "A store of the service does not answer now."),
+        ("not_permitted", "The service cannot use one of its stores as it was set up."),
+        ("no_bucket", "The service cannot use one of its stores as it was set up."),
+    ],
+)
+def test_a_clouds_own_words_are_for_the_log(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str, detail: str
+) -> None:
+    words = "Storing bucket-of-us/a.dm3 failed: ServiceUnavailable: POST http://inside:4443/upload. Try again."
+
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable(words, code=code)
+
+    lab.start()
+    monkeypatch.setattr(lab.backend.raw, "create_upload", fail)
+    answer = lab.call("POST", "/v1/uploads", lab.upload_body())
+    assert problem_of(answer) == (503, code)
+    assert answer.get_json()["detail"].startswith(detail)
+    assert "inside" not in answer.get_data(as_text=True)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert f"{code}: {words}" in caplog.text
+
+
+def test_what_the_local_editions_disk_says_is_told(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "Writing raw/a.dm3: the folder may not be written. Mount it for writing."
+
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable(words, code="read_only")
+
+    lab.start()
+    monkeypatch.setattr(lab.backend.raw, "create_upload", fail)
+    assert lab.call("POST", "/v1/uploads", lab.upload_body()).get_json()["detail"] == words
+
+
 def test_every_answer_has_a_date_and_is_not_sniffed(lab: Any) -> None:
     for path in ("/healthz", "/v1/me", "/nothing"):
         headers = lab.call("GET", path).headers

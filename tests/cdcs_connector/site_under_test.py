@@ -130,6 +130,7 @@ class FakeApi:
         self.current: dict[str, int] = {}  # file -> generation, where older ones are gone
         self.now = "2026-11-21T12:00:00.000000Z"
         self.erased: set[str] = set()  # sessions
+        self.erased_when: dict[str, str] = {"erased_at": "2026-11-21T12:40:31.000000Z"}
         self.down = False
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.pictures: list[bytes] = [picture(n) for n in range(5)]
@@ -154,7 +155,7 @@ class FakeApi:
                 found = [s for s in self.sessions.values() if s["state"] == query.get("state", s["state"])]
                 return _json({"sessions": found, "cursor": None})
             case ["sessions", session] if session in self.erased:
-                return _problem(410, "session_erased")
+                return _problem(410, "session_erased", **self.erased_when)
             case ["sessions", session]:
                 return _json(self.sessions[session]) if session in self.sessions else _problem(404, "not_found")
             case ["files"]:

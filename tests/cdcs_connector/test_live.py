@@ -112,13 +112,23 @@ def test_an_ended_session_waits_for_its_record(browser: Any, api: Any, session: 
     assert "Session ended" in browser.get(f"/record/{session}").content.decode()
 
 
+def test_a_session_that_nobody_ended_says_that_it_ended_by_itself(browser: Any, api: Any, session: str) -> None:
+    api.sessions[session].update(state="ended", end="2026-11-21T14:00:00.000000Z", why_ended="forgotten")
+    assert "Session ended by itself: nothing came any more" in browser.get(f"/record/{session}").content.decode()
+    api.sessions[session].update(why_ended="END")
+    assert "by itself" not in browser.get(f"/record/{session}").content.decode()
+
+
 def test_an_erased_session_says_so_also_where_it_is_being_watched(browser: Any, api: Any, session: str) -> None:
     api.erased.add(session)
     for address in (f"/record/{session}", f"/record/{session}/live"):
         answer = browser.get(address)
         assert answer.status_code == 410
         assert "This session was erased" in answer.content.decode()
+        assert "It was erased on 21 November 2026, 12:40 UTC, with its record" in answer.content.decode()
         assert "Dark field" not in answer.content.decode()
+    api.erased_when = {}
+    assert "It was erased, with its record" in browser.get(f"/record/{session}").content.decode()
     assert browser.get(f"/record/{session}/record.xml").status_code == 404
 
 

@@ -180,6 +180,30 @@ def test_data_are_called_acquired_where_their_first_time_is_an_acquisition(page:
     assert found.xpath("//span[@class='doubt']") == []
 
 
+def rows(*times: str, start: str, warning: str) -> str:
+    """An activity whose first file was not read, and a file for each of the times."""
+    read = "".join(
+        f'<dataset type="Image"><name>{n}.tif</name><meta name="Acquisition Time"{warning}>{at}</meta></dataset>'
+        for n, at in enumerate(times)
+    )
+    unread = '<dataset type="Unknown"><name>x.bin</name><description>No reader knows it.</description></dataset>'
+    return f"<acquisitionActivity><startTime>{start}</startTime>{unread}{read}</acquisitionActivity>"
+
+
+@pytest.mark.parametrize("warning", ["", ' warning="true"'])
+def test_files_without_times_of_their_own_say_from_when_to_when_they_were_saved(page: Any, warning: str) -> None:
+    times = ("2026-02-06T07:10:51Z", "2026-02-06T07:16:29Z")
+    found = page(experiment(rows(*times, start="2026-02-06T07:05:00Z", warning=warning)))
+    assert "Files saved07:05 – 07:16" in text(found.get_element_by_id("summary"))
+    assert text(found.xpath("//header/small")[0]) == "saved 07:05 – 07:16 · 3 datasets"
+
+
+def test_acquisitions_before_their_files_were_saved_say_nothing_of_the_last_saving(page: Any) -> None:
+    times = ("2026-02-06T06:49:00Z", "2026-02-06T07:10:00Z")
+    found = page(experiment(rows(*times, start="2026-02-06T07:05:00Z", warning="")))
+    assert text(found.xpath("//header/small")[0]) == "saved 07:05 · 3 datasets"
+
+
 def test_a_series_says_from_when_to_when(page: Any) -> None:
     last = '<meta name="Last Acquisition Time">2026-02-07T00:20:00Z</meta></dataset>'
     found = page(experiment(ONE.format(start="2026-02-06T22:10:00Z", said="", warning="").replace("</dataset>", last)))

@@ -20,6 +20,13 @@ def run(folder: Path, *words: str) -> str:
     return result.stdout
 
 
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path) -> None:
+    """A service was started on the folder before."""
+    with embedded(load_settings(data_dir=tmp_path)):
+        pass
+
+
 def as_json(folder: Path, *words: str) -> Any:
     return json.loads(run(folder, *words, "--json"))
 
@@ -105,3 +112,43 @@ def test_what_writes_says_where(tmp_path: Path, words: list[str], writes: bool) 
     result = CliRunner().invoke(app, [*words, "--data-dir", str(tmp_path)], catch_exceptions=False)
     assert (f"Written to the data folder {tmp_path}." in result.stderr) is writes
     assert "Written" not in result.stdout
+
+
+def overrides(folder: Path, *words: str) -> Any:
+    return as_json(folder, "set", "titan", *words)["overrides"]
+
+
+def test_overrides_are_set_and_taken_back_one_by_one(tmp_path: Path) -> None:
+    run(tmp_path, "add", "titan", "--name", "Titan", "--zone", "UTC")
+    assert overrides(tmp_path, "--override", "Camera Length=0.12 m", "--override", "Specimen=Au on C") == {
+        "Camera Length": 120,
+        "Specimen": "Au on C",
+    }
+    assert overrides(tmp_path, "--override", "Spot Size=3", "--no-override", "Specimen") == {
+        "Camera Length": 120,
+        "Spot Size": 3,
+    }
+    shown = run(tmp_path, "show", "titan")
+    assert "Camera Length=120 mm, Spot Size=3\n" in shown
+    assert as_json(tmp_path, "show", "titan")["revision"] == 3
+    assert overrides(tmp_path, "--location", "Basement") == {"Camera Length": 120, "Spot Size": 3}
+
+
+def test_a_wrong_override_changes_nothing(tmp_path: Path) -> None:
+    run(tmp_path, "add", "titan", "--name", "Titan", "--zone", "UTC")
+    for words, said in (
+        (["--override", "Spot Size=3", "--override", "Camera Lenght=120"], "Did you mean 'Camera Length'"),
+        (["--override", "Camera Length=long"], "not a number"),
+        (["--no-override", "Spot Size"], "There are: none"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            run(tmp_path, "set", "titan", *words)
+    assert as_json(tmp_path, "show", "titan")["overrides"] == {}
+
+
+def test_where_no_service_was_started_nothing_is_made(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with pytest.raises(NotFound, match=r"no database in the data folder .*elsewhere") as raised:
+        run(elsewhere, "list")
+    assert raised.value.code == "no_data_folder"
+    assert not elsewhere.exists()

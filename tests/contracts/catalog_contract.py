@@ -20,6 +20,7 @@ from scopeline.ports import (
     FILES_OF_SESSION_IN_STATUS,
     INSTRUMENTS,
     MAX_ALTERNATIVES,
+    NEWEST_VERSIONS,
     SESSIONS,
     SESSIONS_IN_STATE,
     SESSIONS_OF_INSTRUMENT,
@@ -282,6 +283,16 @@ class CatalogContract:
         found = catalog.find(FileVersion, VERSIONS_OF_FILE, parent="f", since=10)
         assert [one.generation for one in found.items] == [10, 100, 1_795_249_049_506_192]
         assert catalog.count(VERSIONS_OF_FILE, parent="f") == 4
+
+    def test_descending_queries_are_bounded_and_paged_as_others(self, catalog: Catalog) -> None:
+        for generation in (10, 9, 1_795_249_049_506_192, 100):
+            catalog.create(version(generation))
+        first = catalog.find(FileVersion, NEWEST_VERSIONS, parent="f", since=10, limit=1)
+        rest = catalog.find(FileVersion, NEWEST_VERSIONS, parent="f", since=10, limit=4, cursor=first.cursor)
+        assert [one.generation for one in first.items + rest.items] == [1_795_249_049_506_192, 100, 10]
+        assert rest.cursor is None
+        below = catalog.find(FileVersion, NEWEST_VERSIONS, parent="f", before=10)
+        assert [one.generation for one in below.items] == [9]
 
     def test_a_query_without_order_is_ordered_by_key(self, catalog: Catalog) -> None:
         for name in ("b", "a", "c"):

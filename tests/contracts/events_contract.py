@@ -146,7 +146,11 @@ class EventsContract:
             deliveries.events.publish(self.event(deliveries, key))
             deliveries.deliver(Recorder(InvalidInput("no")).handlers())
             deliveries.advance(1)
-        assert [parked.event.key for parked in deliveries.events.parked()] == ["c", "a", "b"]
+        listed = list(deliveries.events.parked())
+        assert [parked.event.key for parked in listed] == ["c", "a", "b"]
+        for n, first in enumerate(listed):
+            assert list(deliveries.events.parked(since=first.since)) == listed[n:]
+        assert list(deliveries.events.parked(since=listed[-1].since + timedelta(microseconds=1))) == []
 
     def test_a_replayed_delivery_has_fresh_attempts(self, deliveries: Deliveries) -> None:
         event = self.event(deliveries)

@@ -8,17 +8,20 @@ test's clock has gone on by `PAUSE`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from driving import Handlers
+from google.cloud.firestore import Client
 
 from scopeline.adapters.gcp.clients import Clients, make_clients
 from scopeline.adapters.gcp.events import GoogleEvents
 from scopeline.adapters.gcp.messages import PushedMessage
 from scopeline.adapters.gcp.receiver import Outcome, Receiver
+from scopeline.adapters.gcp.tickets import Ticket, Tickets
+from scopeline.adapters.gcp.timers import Timer, Timers
 from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.domain.events import Event
 from scopeline.local.resources import make_subscriptions, make_topics, remove_subscriptions
@@ -28,12 +31,34 @@ PAUSE = timedelta(seconds=10)
 TICK = timedelta(microseconds=1)
 
 
-class NotYet(Exception):
+class NotYet(BaseException):
     """A delivery waits for a time that has not come."""
 
 
 class Killed(BaseException):
     """The process ended."""
+
+
+class ClockedTickets(Tickets):
+    """Tickets whose answers are told at the test's time instead of Google's."""
+
+    def __init__(self, firestore: Client, google_now: Callable[[], datetime]) -> None:
+        super().__init__(firestore)
+        self._google_now = google_now
+
+    def claim(self, event: Event, message: PushedMessage, window: timedelta) -> Ticket:
+        return replace(super().claim(event, message, window), told=self._google_now())
+
+
+class ClockedTimers(Timers):
+    """Timers that are found at the test's time instead of Google's."""
+
+    def __init__(self, firestore: Client, google_now: Callable[[], datetime]) -> None:
+        super().__init__(firestore)
+        self._google_now = google_now
+
+    def due(self, now: datetime) -> Iterator[Timer]:
+        return (replace(timer, told=self._google_now()) for timer in super().due(now))
 
 
 @dataclass
@@ -47,13 +72,17 @@ class Held:
 
 
 class GoogleDeliveries:
-    """The driver of the contract suite; `attempts` are counted by the receiver, as with the emulator's pushes."""
+    """The driver of the contract suite; `attempts` are counted by the receiver, as with the emulator's pushes.
+
+    `clock` is Google's time; the clock of the machine that receives and sweeps is `ahead` of it.
+    """
 
     def __init__(self, clients: Clients, project: str, attempts: int = 4) -> None:
         self.attempts = attempts
         self.clients = clients
         self.settings = Settings(project=project, attempts=attempts)
         self.clock = datetime(2026, 2, 6, 12, tzinfo=UTC)
+        self.ahead = timedelta(0)
         self.held: list[Held] = []
         self.gave_up: list[tuple[Event, str, str]] = []
         self.events = GoogleEvents(
@@ -63,8 +92,10 @@ class GoogleDeliveries:
             project=project,
             prefix=self.settings.topic_prefix,
             attempts=attempts,
-            clock=self.now,
+            clock=lambda: self.now() + self.ahead,
         )
+        self.events.tickets = ClockedTickets(clients.firestore, self.now)
+        self.events.timers = ClockedTimers(clients.firestore, self.now)
 
     def now(self) -> datetime:
         """The clock goes on at each look, so that nothing happens at the same time as something else."""
@@ -114,9 +145,9 @@ class GoogleDeliveries:
     def receiver(self, handlers: Handlers) -> Receiver:
         return Receiver(self.events, handlers, self.parked, self.wait)
 
-    def wait(self, until: datetime) -> None:
-        if until > self.clock:
-            raise NotYet(until)
+    def wait(self, left: timedelta) -> None:
+        if left > timedelta(0):
+            raise NotYet(self.clock + left)
 
     def push(self, receiver: Receiver, held: Held) -> None:
         """Deliver one message as a push would, and answer Pub/Sub."""

@@ -252,6 +252,17 @@ class ObjectStoreContract:
             assert (folder / "a.dm3").read_bytes() == b"x"
         assert not folder.exists()
 
+    def test_a_local_folder_of_no_objects_is_empty_and_may_be_written_while_another_is_opened_and_closed(
+        self, store: ObjectStore
+    ) -> None:
+        stored = store.write(NAME, b"x")
+        with store.local_folder([]) as own:
+            assert list(own.iterdir()) == []
+            with store.local_folder([ObjectRef(NAME, stored.generation, "a.dm3")]):
+                (own / "0.png").write_bytes(b"picture")
+            assert (own / "0.png").read_bytes() == b"picture"
+        assert not own.exists()
+
     def test_a_local_folder_of_a_missing_version_is_refused(self, store: ObjectStore) -> None:
         stored = store.write(NAME, b"x")
         with pytest.raises(MissingObject), store.local_folder([ObjectRef(NAME, stored.generation + 1, "a.dm3")]):

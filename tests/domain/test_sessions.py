@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scopeline.domain.sessions import EventKind, Person, Sample, Session, SessionEvent, Stamp
+from scopeline.domain.sessions import Changes, EventKind, Person, Sample, Session, SessionEvent, SessionState, Stamp
 
 START = datetime(2026, 2, 6, 8, 0, tzinfo=UTC)
 
@@ -79,3 +79,48 @@ def test_session_survives_json() -> None:
 def test_people_have_a_name_and_a_known_role(fields: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Person.model_validate(fields)
+
+
+# ------------------------------------------------------------------------------------------- what records follow
+
+
+@given(st.lists(st.sampled_from(["ask", "begin", "finish"]), max_size=30))
+def test_a_record_is_behind_from_the_first_change_until_a_build_that_began_after_the_last(steps: list[str]) -> None:
+    changes, builds, followed, changed = Changes(), [], True, 0
+    for number, step in enumerate(steps):
+        now = START + timedelta(minutes=number)
+        if step == "ask":
+            changes, changed = changes.asked_again(now), changed + 1
+        elif step == "begin":
+            changes = changes.begun(now)
+            builds.append((changes.started, changed))
+        elif builds:
+            started, known = builds.pop()
+            changes = changes.done(started, now)
+            followed = followed or known == changed
+        if step == "ask":
+            followed = False
+        behind = changes.behind_since
+        assert (behind is None) == (changes.asked == changes.covered)
+        assert behind is None or behind <= now
+        assert followed or behind is not None
+
+
+def test_who_asks_for_what_is_asked_for_changes_nothing() -> None:
+    once = Changes().asked_again(START)
+    assert (once.asked, once.behind_since) == (1, START)
+    assert once.asked_again(START + timedelta(hours=1)) == once
+    begun = once.begun(START + timedelta(hours=1))
+    again = begun.asked_again(START + timedelta(hours=2))
+    assert (again.asked, again.behind_since) == (2, START)
+    half = again.done(begun.started, START + timedelta(hours=3))
+    assert (half.covered, half.behind_since) == (1, START + timedelta(hours=3))
+    assert half.done(1, START + timedelta(hours=4)) == half
+
+
+def test_an_open_session_has_no_record_to_change() -> None:
+    opened = session()
+    assert not opened.ask_for_record(START)
+    opened.state = SessionState.ENDED
+    assert opened.ask_for_record(START)
+    assert not opened.ask_for_record(START + timedelta(hours=1))

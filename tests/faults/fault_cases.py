@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,11 +18,29 @@ from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.names import file_id
 from scopeline.domain.sessions import SessionState
+from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.services.erase import request_erasure
 from scopeline.services.replay import replay_transient
 from scopeline.services.tombstones import SessionErased
 
 UUID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
+
+
+class FaultyReader:
+    """A reader with a mistake."""
+
+    def extract(self, request: ExtractRequest) -> Extracted:
+        """See `FileReader`."""
+        raise InvalidInput(f"{request.file_name} is too much for it.", code="faulty")
+
+
+def recorded(lab: Laboratory, text: str = "one") -> str:
+    """A session of one file with its record on the site."""
+    session = lab.start()
+    lab.send(session, "a.txt", text)
+    lab.end(session)
+    lab.settle()
+    return session
 
 
 class FaultCases:
@@ -43,7 +62,7 @@ class FaultCases:
         lab.handle_at_once(lab.take() * times)
         lab.end(session)
         lab.settle()
-        lab.check(session)
+        lab.check(session, readings=times)
         assert len(lab.records(session)) == 1
 
     def test_the_same_object_under_different_event_ids_is_one_result(self, lab: Laboratory) -> None:
@@ -156,6 +175,31 @@ class FaultCases:
         lab.settle()
         lab.check(session)
 
+    def test_a_newer_version_whose_event_was_lost_is_found_where_an_older_one_gave_up(self, lab: Laboratory) -> None:
+        session = lab.start()
+        reader, lab.reader = lab.reader, FaultyReader()
+        lab.send(session, "a.txt", "one")
+        lab.settle(1)
+        assert lab.parked() == ["faulty"]
+        lab.reader = reader
+        lab.send(session, "a.txt", "two")
+        assert len(lab.take()) == 1
+        lab.forward(hours=25)
+        lab.sweep()
+        lab.end(session)
+        lab.settle()
+        lab.check(session, parked=["faulty"])
+
+    def test_a_late_file_whose_session_was_not_told_reaches_the_record(self, lab: Laboratory) -> None:
+        session = recorded(lab)
+        lab.send(session, "late.txt", "two")
+        lab.handle(*lab.take())
+        assert [event.type for event in lab.lose()] == [Topic.SESSION_CHANGED]
+        lab.sweep()
+        lab.settle()
+        lab.check(session)
+        assert len(lab.records(session)) == 2
+
     def test_an_erased_session_stays_erased_whatever_comes_later(self, lab: Laboratory) -> None:
         session = lab.start(UUID)
         lab.send(session, "a.txt", "one")
@@ -166,7 +210,7 @@ class FaultCases:
         lab.end(other)
         stored = lab.send(session, "late.txt", "late")
         late = lab.take()
-        request_erasure(lab.backend, lab.caller, session, "asked for")
+        request_erasure(lab.backend, lab.caller.token.subject, session, "asked for")
         lab.settle(1)
         lab.handle(*late)
         lab.settle()
@@ -246,7 +290,7 @@ class FaultCases:
         assert number >= 8
         lab.end(session)
         lab.settle()
-        lab.check(session)
+        lab.check(session, readings=2)
 
     def test_build_and_publish_killed_at_each_step_and_delivered_again_end_in_one_record(self, lab: Laboratory) -> None:
         numbers = []
@@ -271,6 +315,47 @@ class FaultCases:
         lab.check(*numbers)
         assert all(len(lab.records(session)) == 1 for session in numbers)
 
+    def test_a_late_file_whose_ingest_is_killed_and_whose_session_is_not_told_reaches_the_record(
+        self, lab: Laboratory
+    ) -> None:
+        sessions = []
+        for number, fuse in enumerate(power_cuts()):
+            sessions.append(session := recorded(lab, f"text {number}"))
+            lab.send(session, "late.txt", f"late {number}")
+            events = lab.take()
+            try:
+                lab.handle(*events, backend=with_fuse(lab.backend, fuse))
+            except PowerCut:
+                lab.handle(*events)
+            assert {event.type for event in lab.lose()} == {Topic.SESSION_CHANGED}
+        assert number >= 8
+        lab.sweep()
+        lab.settle()
+        lab.check(*sessions, readings=2)
+
+    @pytest.mark.parametrize("what", ["correct", "annotate", "annotate again"])
+    def test_a_person_whose_call_is_killed_at_any_step_and_not_repeated_finds_in_the_record_what_was_written(
+        self, lab: Laboratory, what: str
+    ) -> None:
+        sessions = []
+        for number, fuse in enumerate(power_cuts()):
+            sessions.append(session := recorded(lab, f"text {number}"))
+            if what == "annotate again":
+                lab.annotate(session, "before")
+                lab.settle()
+            call = lab.correct if what == "correct" else lab.annotate
+            with suppress(PowerCut):
+                call(session, "changed", with_fuse(lab.backend, fuse))
+            lab.lose()
+        assert number >= 4
+        lab.sweep()
+        lab.settle()
+        lab.check(*sessions)
+        shown = [b"changed" in lab.site.records[session][2] for session in sessions]
+        assert shown == sorted(shown)
+        assert shown[0] is False
+        assert shown[-1] is True
+
     # ------------------------------------------------------------------------------------- stores that do not answer
 
     def test_stores_that_do_not_answer_for_a_while_at_any_call_cost_nothing(self, lab: Laboratory) -> None:
@@ -290,7 +375,7 @@ class FaultCases:
         assert number >= 10
         lab.end(session)
         lab.settle()
-        lab.check(session)
+        lab.check(session, readings=2)
 
     # ---------------------------------------------------------------------------------------- sessions of all kinds
 
@@ -419,6 +504,7 @@ class FaultCases:
         assert len(lab.records(session)) == 1
         told = Counter(event.data["generation"] for event in deliveries if event.type is Topic.OBJECT_FINALIZED)
         assert told.keys() == {stored.generation for stored in sent}
+        assert Counter(lab.reader.read) == Counter(f"text {n}" for n in range(self.burst))
         derived = Counter(
             stored.name for stored in lab.backend.derived.list() if not stored.name.startswith("records/")
         )

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from scopeline.domain.sessions import Session, SessionState
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.handlers import gave_up, handlers
 from scopeline.ports import FILES_OF_SESSION_IN_STATUS, RECORD_VERSIONS, find_all
-from scopeline.services import access, sessions, uploads
+from scopeline.services import access, corrections, sessions, uploads
 from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
 from scopeline.services.build import current_record, record_json
@@ -62,12 +63,16 @@ class Edition(Protocol):
         """Deliver in the background, several at a time, for as long as the context lasts; each is added to the list."""
 
 
+@dataclass
 class TextReader:
     """Finds in a file one dataset whose title is the file's text; a text that begins with `bad` cannot be read."""
+
+    read: list[str] = field(default_factory=list)  # the texts, each as often as it was read
 
     def extract(self, request: ExtractRequest) -> Extracted:
         """See `FileReader`."""
         text = (request.folder / request.file_name).read_text()
+        self.read.append(text)
         assert request.preview_dir is not None
         (request.preview_dir / "0.png").write_bytes(b"picture of " + text.encode())
         picture = Preview(object="0.png", width=1, height=1)
@@ -148,6 +153,7 @@ class Laboratory:
     reader: Any = field(default_factory=TextReader)
     site: Any = field(default_factory=Site)
     sent: dict[str, list[Sent]] = field(default_factory=dict)  # by object name
+    stored: list[str] = field(default_factory=list)  # the text of each version, also of those that were erased
     caller: Caller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -208,6 +214,7 @@ class Laboratory:
         """Bytes become a version of an object, however it came there."""
         stored = self.backend.raw.write(name, text.encode())
         self.sent.setdefault(name, []).append(Sent(stored, text))
+        self.stored.append(text)
         self.edition.announced(stored, Topic.OBJECT_FINALIZED)
         return stored
 
@@ -238,11 +245,26 @@ class Laboratory:
     def _version(self, stored: StoredObject) -> Sent:
         return next(s for s in self.sent[stored.name] if s.stored.generation == stored.generation)
 
+    def correct(self, session: str, title: str, backend: Backend | None = None) -> None:
+        """Somebody corrects the session's title."""
+        fields = {"title": title}
+        corrections.correct_session(backend or self.backend, self.caller, session, fields, reason="typo", expected=None)
+
+    def annotate(self, session: str, text: str, backend: Backend | None = None) -> None:
+        """Somebody edits the session's record."""
+        asked = [corrections.Change("session", "motivation", text)]
+        corrections.edit_overlay(backend or self.backend, self.caller, session, asked, expected=None)
+
     # ------------------------------------------------------------------------------------------------- deliveries
 
     def take(self) -> list[Event]:
         """The events that are due now."""
         return self.edition.take()
+
+    def lose(self) -> list[Event]:
+        """Time passes, and what is due is lost; what that was."""
+        self.forward(hours=2)
+        return self.take()
 
     def table(self, backend: Backend | None = None) -> Any:
         return handlers(backend or self.backend, self.reader, self.site)
@@ -336,10 +358,14 @@ class Laboratory:
 
     # ------------------------------------------------------------------------------------------------- the guarantee
 
-    def check(self, *ended: str, parked: list[str] | None = None) -> None:
-        """The guarantee holds for every file that was sent and for these sessions; nothing else gave up."""
+    def check(self, *ended: str, parked: list[str] | None = None, readings: int = 1) -> None:
+        """The guarantee holds for every file that was sent and for these sessions; nothing else gave up.
+
+        No version was read more than `readings` times.
+        """
         for name in self.sent:
             self.check_file(name)
+        self.check_readings(readings)
         for session in ended:
             self.check_record(session)
         assert self.parked() == sorted(parked or [])
@@ -371,6 +397,13 @@ class Laboratory:
         for version in versions:
             rejected = version.deleted or version.verified is Verified.NO
             assert rejected != known[version.generation].accepted
+
+    def check_readings(self, most: int = 1) -> None:
+        """Each current version was read, and none more than `most` times; versions of one text count together."""
+        read = Counter(self.reader.read)
+        accepted = [[s for s in sent if s.accepted] for sent in self.sent.values()]
+        current = Counter(max(some, key=lambda s: s.stored.generation).text for some in accepted if some)
+        assert current <= read <= Counter(self.stored * most)
 
     def check_record(self, session_id: str) -> None:
         """The session has one current record of all that is there now, and the site shows it."""

@@ -1,4 +1,4 @@
-"""A line between a client and a server that can be cut, and refuse connections for a while."""
+"""A line between a client and a server that can be cut, refuse connections for a while, or fall silent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class Line:
-    """Passes bytes on in both directions, unless it is `cut`."""
+    """Passes bytes on in both directions, unless it is `cut` or silent."""
 
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
@@ -18,6 +18,7 @@ class Line:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self.is_cut = False
+        self.is_silent = False
         self.refused = 0
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -30,9 +31,15 @@ class Line:
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
 
+    def silence(self) -> None:
+        """Keep all connections, take every new one, and let no byte pass: nobody is told that anything is wrong."""
+        self.is_silent = True
+
     def mend(self) -> None:
-        """Let bytes pass again."""
-        self.is_cut = False
+        """Let bytes pass again; connections in which some are missing are ended."""
+        if self.is_silent:
+            self.cut()
+        self.is_cut = self.is_silent = False
 
     def serve(self) -> None:
         """Take connections until the line is closed."""
@@ -44,6 +51,10 @@ class Line:
             if self.is_cut:
                 self.refused += 1
                 near.close()
+                continue
+            if self.is_silent:
+                with self._lock:
+                    self._ends.add(near)
                 continue
             far = socket.create_connection(self._target, timeout=10)
             far.settimeout(None)
@@ -62,7 +73,8 @@ class Line:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                sink.sendall(data)
+                if not self.is_silent:
+                    sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
         source.close()

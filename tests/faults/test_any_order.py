@@ -20,6 +20,8 @@ from scopeline.domain.sessions import SessionState
 from scopeline.services import sessions
 
 PATHS = st.sampled_from(["a.txt", "b.txt", "sub/a.txt", "__x__.txt"])
+# What is killed in the middle, or handled at once with others, may be read again each time.
+READINGS = 50
 TEXTS = st.sampled_from(["one", "two", "three", "bad bytes"])
 
 
@@ -59,7 +61,7 @@ class AnyDay(RuleBasedStateMachine):
             assert self.lab.backend.events.replay(parked.id)
         self.lab.settle()
         ended = [s for s in self.begun if self.lab.session(s).state is not SessionState.OPEN]
-        self.lab.check(*ended)
+        self.lab.check(*ended, readings=READINGS)
 
     def _insist(self, event: Event) -> None:
         for _ in range(20):
@@ -137,7 +139,7 @@ class AnyDay(RuleBasedStateMachine):
             return
         event = self.waiting[-1]
         try:
-            self.lab.handle(event, backend=with_fuse(self.lab.backend, Fuse(at, PowerCut, after)))
+            self.lab.handle(event, backend=with_fuse(self.lab.backend, Fuse(at, PowerCut, after, final=True)))
         except (PowerCut, Unavailable):
             self.chance.shuffle(self.waiting)
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,23 +18,30 @@ import requests
 from fault_cases import FaultCases
 from google_deliveries import GoogleDeliveries, google_deliveries
 from laboratory import Laboratory
-from slow_line import line_to
+from slow_line import Line, line_to
 
-from scopeline.adapters.gcp import catalog
+from scopeline.adapters.gcp import catalog, failures, pubsub, tickets, timers
 from scopeline.adapters.gcp.calls import RETRY, Patience
 from scopeline.adapters.gcp.catalog import GoogleCatalog
+from scopeline.adapters.gcp.messages import PushedMessage
 from scopeline.adapters.gcp.object_store import GoogleObjectStore
+from scopeline.adapters.gcp.pubsub import DeadLetter
+from scopeline.adapters.gcp.topics import BUILD
 from scopeline.domain.errors import Unavailable
 from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.files import FileStatus
+from scopeline.domain.instruments import Instrument
 from scopeline.handlers import Handler
 from scopeline.local.resources import make_buckets
+from scopeline.ports import INSTRUMENTS
 from scopeline.services.backend import Backend
 
 pytestmark = pytest.mark.usefixtures("emulators")
 
 KINDS = {Topic.OBJECT_FINALIZED: "OBJECT_FINALIZE", Topic.OBJECT_DELETED: "OBJECT_DELETE"}
 NOTIFIED_SECONDS = 20.0
+# Less than the deadlines that the tests shorten.
+PATIENT_SECONDS = 15.0
 
 
 @dataclass
@@ -66,7 +73,11 @@ class GoogleEdition:
     in_background: bool = False
 
     def announced(self, stored: StoredObject, topic: Topic) -> None:
-        wanted = (KINDS[topic], str(stored.generation))
+        self.notified(KINDS[topic], stored)
+
+    def notified(self, kind: str, stored: StoredObject) -> None:
+        """Return when Storage's notification of a version is there."""
+        wanted = (kind, str(stored.generation))
         end = time.monotonic() + NOTIFIED_SECONDS
         while not self.in_background:
             self.deliveries.collect()
@@ -156,6 +167,29 @@ class TestGoogleFaults(FaultCases):
         with google_laboratory() as lab:
             yield lab
 
+    @pytest.mark.parametrize("versions", [1, 2])
+    def test_a_deletion_by_name_whose_event_was_lost_is_found_by_the_sweep(
+        self, lab: Laboratory, versions: int
+    ) -> None:
+        """The console names no generation: a bucket with versions keeps the last one as an old one."""
+        session = lab.start()
+        for number in range(versions):
+            stored = lab.send(session, "a.txt", f"text {number}")
+        lab.deliver()
+        assert isinstance(lab.edition, GoogleEdition)
+        lab.edition.deliveries.clients.storage.bucket(stored.bucket).blob(stored.name).delete()
+        lab.edition.notified("OBJECT_ARCHIVE", stored)
+        assert [event.type for event in lab.take()] == [Topic.OBJECT_DELETED]
+        assert lab.backend.raw.stat(stored.name, stored.generation) is not None
+        lab.sent[stored.name][-1].accepted = False
+        for _ in range(2):
+            lab.forward(hours=25)
+            lab.sweep()
+            lab.deliver()
+        lab.end(session)
+        lab.settle()
+        lab.check(session)
+
 
 @dataclass
 class Fault:
@@ -213,7 +247,7 @@ class TestStorageInTrouble:
                 lab.deliver()
             assert lab.count(session, FileStatus.EXTRACTED) == 0
             lab.settle()
-            lab.check(session)
+            lab.check(session, readings=2)
 
 
 class TestFirestoreInTrouble:
@@ -259,3 +293,76 @@ class TestFirestoreInTrouble:
                 lab.end(session)
                 lab.settle()
                 lab.check(session)
+
+
+def titan() -> Instrument:
+    return Instrument(id="titan", name="Titan")
+
+
+FIRESTORE_CALLS: dict[str, Callable[[GoogleDeliveries], object]] = {
+    "create": lambda cloud: GoogleCatalog(cloud.clients.firestore).create(titan()),
+    "get": lambda cloud: GoogleCatalog(cloud.clients.firestore).get(Instrument, titan().key),
+    "update": lambda cloud: GoogleCatalog(cloud.clients.firestore).update(titan(), "1.000000000"),
+    "delete": lambda cloud: GoogleCatalog(cloud.clients.firestore).delete(titan().key),
+    "find": lambda cloud: GoogleCatalog(cloud.clients.firestore).find(Instrument, INSTRUMENTS),
+    "count": lambda cloud: GoogleCatalog(cloud.clients.firestore).count(INSTRUMENTS),
+    "parked": lambda cloud: list(cloud.events.parked()),
+    "replay": lambda cloud: cloud.events.replay("0" * 40),
+    "later": lambda cloud: cloud.events.publish(changed(cloud), not_before=cloud.now() + timedelta(hours=1)),
+    "due": lambda cloud: list(cloud.events.timers.due(cloud.now())),
+    "ticket": lambda cloud: cloud.events.tickets.claim(
+        changed(cloud), PushedMessage("1", b"", {}, cloud.now()), timedelta(seconds=30)
+    ),
+}
+PUBSUB_CALLS: dict[str, Callable[[GoogleDeliveries], object]] = {
+    "publish": lambda cloud: cloud.events.publish(changed(cloud)),
+    "pull": lambda cloud: cloud.events.pubsub.dead_letters(BUILD),
+    "acknowledge": lambda cloud: cloud.events.pubsub.acknowledge(
+        BUILD, DeadLetter("an id", PushedMessage("1", b"", {}, cloud.now()))
+    ),
+}
+
+
+def changed(cloud: GoogleDeliveries) -> Event:
+    return Event(type=Topic.SESSION_CHANGED, key="s", at=cloud.now())
+
+
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call to Firestore or Pub/Sub has 0.3 s, all tries together 1 s."""
+    quick = RETRY.with_timeout(1)
+    monkeypatch.setitem(catalog._ONE_CALL, "timeout", 0.3)
+    monkeypatch.setattr(catalog, "_RETRY_UPDATE", catalog._RETRY_UPDATE.with_timeout(1))
+    monkeypatch.setattr(catalog, "RETRY", quick)
+    for module in (failures, tickets, timers, pubsub):
+        monkeypatch.setattr(module, "RETRY", quick)
+        monkeypatch.setattr(module, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(pubsub, "TOTAL_SECONDS", 3)
+
+
+class TestSilence:
+    """Google's services take what is sent and answer nothing: only a deadline ends such a call."""
+
+    @pytest.mark.parametrize("call", FIRESTORE_CALLS)
+    def test_firestore(self, emulators: Any, monkeypatch: pytest.MonkeyPatch, little_time: None, call: str) -> None:
+        with line_to(emulators.firestore) as line:
+            monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", line.address)
+            self.check(line, FIRESTORE_CALLS[call])
+
+    @pytest.mark.parametrize("call", PUBSUB_CALLS)
+    def test_pubsub(self, emulators: Any, monkeypatch: pytest.MonkeyPatch, little_time: None, call: str) -> None:
+        with line_to(emulators.pubsub) as line:
+            monkeypatch.setenv("PUBSUB_EMULATOR_HOST", line.address)
+            self.check(line, PUBSUB_CALLS[call])
+
+    def check(self, line: Line, call: Callable[[GoogleDeliveries], object]) -> None:
+        with google_deliveries() as cloud, ThreadPoolExecutor(1) as thread:
+            # Everything is connected before.
+            cloud.maintain()
+            line.silence()
+            try:
+                refusal = thread.submit(call, cloud).exception(timeout=PATIENT_SECONDS)
+            finally:
+                line.mend()
+        assert isinstance(refusal, Unavailable)
+        assert refusal.code == "google_unavailable"

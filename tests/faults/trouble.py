@@ -30,12 +30,13 @@ class PowerCut(BaseException):
 
 @dataclass
 class Fuse:
-    """Counts calls of several ports together and breaks at one of them."""
+    """Counts calls of several ports together and breaks at one of them, and where it is `final` at all that follow."""
 
     at: int
     breaks: Callable[[], BaseException]
     after: bool = False  # the call is done and its answer lost
     lasting: int = 1  # how many calls in turn break
+    final: bool = False  # the process is gone: what its cleaning up calls is not done
     calls: int = 0
 
     @property
@@ -46,6 +47,8 @@ class Fuse:
     def call(self, method: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """The method's answer, or the break."""
         self.calls += 1
+        if self.final and self.calls > self.at:
+            raise self.breaks()
         here = self.at <= self.calls < self.at + self.lasting
         if here and not self.after:
             raise self.breaks()
@@ -76,7 +79,7 @@ def power_cuts(longest: int = 60) -> Iterator[Fuse]:
     """A fuse for each write, before and after it, until one was not reached."""
     for at in range(1, longest):
         for after in (False, True):
-            fuse = Fuse(at, PowerCut, after)
+            fuse = Fuse(at, PowerCut, after, final=True)
             yield fuse
             if not fuse.blown:
                 return

@@ -36,6 +36,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     # The process's log is pytest's.
     monkeypatch.setattr("scopeline.local.logs.start_log", lambda _settings: None)
+    monkeypatch.setattr("scopeline.local.logs.start_function_log", lambda: None)
 
 
 def serve(target: str) -> Client:
@@ -150,6 +151,27 @@ def test_an_unexpected_error_is_logged_and_lets_the_message_come_again(
     assert problem(answer) == (500, "internal_error")
     assert b"a secret" not in answer.data
     assert "ZeroDivisionError" in caplog.text
+
+
+SECRET = "Zm9v-tell-nobody"
+
+
+@pytest.mark.parametrize("target", [*PUSHED, "sweep", "api"])
+@pytest.mark.parametrize(
+    ("name", "words"), [("SCOPELINE_RECORD_TOKEN", "Did you mean SCOPELINE_RECORDS_TOKEN"), ("SCOPELINE_PORT", "port")]
+)
+def test_a_caller_is_not_told_which_setting_is_wrong(
+    target: str, name: str, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(name, SECRET)
+    answer = serve(target).post("/", json=NOTHING)
+    assert problem(answer) == (500, "bad_setting")
+    assert json.loads(answer.data)["detail"] == "A setting of this function is wrong; its log says which."
+    assert name not in answer.text
+    assert SECRET not in answer.text
+    (said,) = [record for record in caplog.records if record.name == "scopeline.functions"]
+    assert said.levelname == "ERROR"
+    assert words in said.getMessage()
 
 
 def test_loading_the_source_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

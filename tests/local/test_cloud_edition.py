@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -19,11 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import DeadlineExceeded, RetryError
 from running import Service, free_port, wait_for
 
 from scopeline.demo import run
-from scopeline.local.cloud_edition import PROJECT, call_now_and_then, with_names
+from scopeline.local.cloud_edition import _emulator_problems, call_now_and_then
+from scopeline.local.cloud_settings import EMULATED, PROJECT, with_names
+from scopeline.local.emulators import Emulators
 from scopeline.local.functions_process import FunctionFailed, FunctionProcess, settings_environment
+from scopeline.local.storage_emulator import EmulatorFailed
 from scopeline.settings import Settings, load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -105,6 +110,121 @@ def test_other_commands_find_it_and_its_data_are_there_at_the_next_start(
     assert [instrument["id"] for instrument in instruments] == ["titan"]
 
 
+def pid_of(service: Service, words: str) -> int:
+    """The first process of the service whose command line has the words; those that it forks come later."""
+    return min((pid for pid, command in service.members().items() if words in command), default=0)
+
+
+def test_a_function_that_is_killed_comes_back_and_a_second_service_on_the_folder_is_refused(
+    service: Service, ready: dict[str, Any], tmp_path: Path
+) -> None:
+    killed = pid_of(service, "--target build_session ")
+    os.kill(killed, signal.SIGKILL)
+    wait_for("the function's new process", lambda: pid_of(service, "--target build_session ") not in (0, killed))
+    assert "WARNING scopeline.local: The function build_session ended with status -9 and is started" in (
+        service.complaints()
+    )
+    second = Service(tmp_path, "--edition", "gcp", environment=service._environment)
+    second.log, second._said = tmp_path / "second.log", tmp_path / "second.said"
+    second.start()
+    assert second.ended() == 1
+    assert f"{service.data} is in use by process {service.pid}" in second.complaints()
+    # What a killed function would leave is where the next start removes it.
+    (left,) = {
+        variable
+        for pid, command in service.members().items()
+        if "--target extract " in command
+        for variable in Path(f"/proc/{pid}/environ").read_text().split("\0")
+        if variable.startswith("TMPDIR=")
+    }
+    assert left == f"TMPDIR={service.data / 'tmp'}"
+
+
+def test_with_emulators_of_its_own_data_begin_empty_and_the_end_of_one_ends_it(tmp_path: Path, emulators: Any) -> None:
+    unnamed = dict.fromkeys(emulators.environment(), "")
+    service = Service(tmp_path, "--edition", "gcp", environment={**unnamed, "SCOPELINE_LOG_FORMAT": "text"})
+    left = [service.data / EMULATED / name for name in ("site/site.sqlite3", "tmp/scopeline-reading-a")]
+    kept = service.data / "site" / "of other emulators"
+    for path in (*left, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of a killed run")
+    try:
+        service.start()
+        wait_for("the service's ready line", service._ready_line, seconds=180)
+        told = json.loads(service.said())
+        assert told["environment"]["SCOPELINE_DATA_DIR"] == str(service.data / EMULATED)
+        assert "what it stores is gone at its end" in told["notice"]
+        assert "what it stores is gone at its end" in service.complaints()
+        assert left[0].read_bytes() != b"of a killed run"
+        assert not left[1].exists()
+        assert kept.exists()
+        # Not by chance in the system's folder.
+        assert [path for path in (service.data / EMULATED).iterdir() if path.name.startswith("scopeline-emulators-")]
+        os.kill(pid_of(service, "CloudFirestore start"), signal.SIGKILL)
+        assert service.ended() == 1
+        assert "scopeline: The firestore emulator ended with status -9: " in service.complaints()
+        service.assert_nothing_left()
+    finally:
+        service.clean_up()
+
+
+def test_emulators_of_the_environment_that_are_gone_are_told_with_what_to_unset(tmp_path: Path) -> None:
+    gone = Emulators(f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+    service = Service(tmp_path, "--edition", "gcp", environment=gone.environment())
+    service.start()
+    assert service.ended() == 1
+    assert f"PUBSUB_EMULATOR_HOST={gone.pubsub}" in service.complaints()
+    assert "unset STORAGE_EMULATOR_HOST FIRESTORE_EMULATOR_HOST PUBSUB_EMULATOR_HOST" in service.complaints()
+
+
+class Unhelpful(socketserver.StreamRequestHandler):
+    """Says that it is there, and does nothing that is asked: Google's clients wait for an answer in HTTP/2."""
+
+    asked: threading.Event
+
+    def handle(self) -> None:
+        if self.rfile.readline().startswith(b"GET "):
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        else:
+            self.asked.set()
+            self.rfile.read()
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Handlers that still wait do not hold up its end."""
+
+    daemon_threads = True
+
+
+def test_a_start_that_waits_for_emulators_is_ended_by_a_signal(tmp_path: Path) -> None:
+    handler = type("Handler", (Unhelpful,), {"asked": threading.Event()})
+    with Server(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        place = f"127.0.0.1:{server.server_address[1]}"
+        service = Service(
+            tmp_path, "--edition", "gcp", environment=Emulators(f"http://{place}", place, place).environment()
+        )
+        try:
+            service.start()
+            wait_for("a call", handler.asked.is_set)
+            assert service.terminate() == 0
+            service.assert_nothing_left()
+        finally:
+            service.clean_up()
+            server.shutdown()
+            serving.join()
+
+
+@pytest.mark.parametrize("raised", [DeadlineExceeded("Late\nand more"), RetryError("Timeout of 60 s", None)])
+def test_what_the_emulators_refuse_is_a_sentence(raised: Exception) -> None:
+    expected = rf"STORAGE_EMULATOR_HOST=http://s:1.*{type(raised).__name__}: [^\n]*$"
+    with pytest.raises(EmulatorFailed, match=expected), _emulator_problems(Emulators("http://s:1", "f:2", "p:3")):
+        raise raised
+
+
 def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, emulators: Any) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -151,6 +271,46 @@ def test_the_workers_of_a_function_end_when_its_first_process_is_killed(
     wait_for("the end of the workers", lambda: not any(Path(f"/proc/{worker}/stat").exists() for worker in workers))
 
 
+def lines_of(function: FunctionProcess) -> list[dict[str, Any]]:
+    """Its log; each line is an entry of Cloud Logging."""
+    return [json.loads(line) for line in function.log.read_text().splitlines()]
+
+
+def test_each_line_of_a_functions_log_is_json_whoever_speaks(function: FunctionProcess) -> None:
+    function.wait_until_ready()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(function.url, data=b"{}", method="POST"), timeout=60)
+    refused.value.close()
+    child = function._child
+    assert child is not None
+    (worker,) = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGKILL)
+    wait_for("the words of gunicorn", lambda: "gunicorn.error" in function.log.read_text())
+    spoken = {line["logger"]: line for line in lines_of(function)}
+    assert spoken["scopeline.functions"]["message"].startswith("extract was refused")
+    assert worker in spoken["gunicorn.error"]["message"]
+
+
+def test_a_wrong_setting_is_json_in_the_log_and_not_told_to_callers(tmp_path: Path) -> None:
+    environment = {"SCOPELINE_RECORD_TOKEN": "tell-nobody", "SCOPELINE_PROJECT": "p"}
+    process = FunctionProcess("publish_record", "127.0.0.1", free_port(), environment, tmp_path / "publish.log")
+    process.start()
+    try:
+        process.wait_until_ready()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(process.url, data=b"{}", method="POST"), timeout=60)
+        with refused.value as answer:
+            body = answer.read()
+        assert (answer.code, json.loads(body)["code"]) == (500, "bad_setting")
+        assert b"RECORD" not in body
+        (line,) = [line for line in lines_of(process) if line["logger"] == "scopeline.functions"]
+        assert line["severity"] == "ERROR"
+        assert "There is no setting SCOPELINE_RECORD_TOKEN." in line["message"]
+        assert "tell-nobody" not in process.log.read_text()
+    finally:
+        process.stop()
+
+
 def test_a_function_that_cannot_start_is_told_with_its_last_words(tmp_path: Path) -> None:
     process = FunctionProcess("nothing", "127.0.0.1", free_port(), {}, tmp_path / "nothing.log")
     process.start()
@@ -159,7 +319,7 @@ def test_a_function_that_cannot_start_is_told_with_its_last_words(tmp_path: Path
 
 
 def test_what_is_not_named_has_names_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scopeline.local.cloud_edition.default_data_folder", lambda: tmp_path)
+    monkeypatch.setattr("scopeline.local.cloud_settings.default_data_folder", lambda: tmp_path)
     named = with_names(Settings())
     assert (named.edition, named.project, named.raw_bucket, named.derived_bucket, named.data_dir) == (
         "gcp",

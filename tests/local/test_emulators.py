@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from running import PATIENCE, living, wait_for
 
 from scopeline.local import emulators as local
 from scopeline.local.storage_emulator import VARIABLE, EmulatorFailed, EmulatorsMissing, build, storage_binary
+from scopeline.local.unused_ports import unused_port
 from scopeline.settings import load_settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="binding children to their parent is Linux's prctl(2)")
@@ -132,6 +135,20 @@ def test_running_ones_are_those_of_the_environment(monkeypatch: pytest.MonkeyPat
     assert found.environment() == dict(zip(NAMES, ("http://s:1", "f:2", "p:3"), strict=True))
     monkeypatch.delenv(NAMES[1])
     assert local.running_emulators() is None
+
+
+def test_those_that_do_not_answer_are_named_by_their_variables() -> None:
+    with socket.socket() as deaf, HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        # It knows no path (501), but it is there.
+        there, gone = f"127.0.0.1:{server.server_port}", f"127.0.0.1:{unused_port('127.0.0.1')}"
+        found = local.Emulators(storage=f"http://{there}", firestore=f"127.0.0.1:{deaf.getsockname()[1]}", pubsub=gone)
+        assert found.silent() == ["FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"]
+        server.shutdown()
+        serving.join()
 
 
 def test_missing_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

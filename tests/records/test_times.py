@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from scopeline.domain.files import Acquired, Dataset, DatasetType, File
-from scopeline.records.times import Bounds, ordering_time
+from scopeline.records.times import Bounds, is_outside, ordering_time
 
 START = datetime(2026, 2, 6, 9, 0, tzinfo=UTC)
 INSIDE = START + timedelta(hours=1)
@@ -41,3 +41,10 @@ def test_a_single_file_of_old_times_is_ordered_by_when_it_was_seen() -> None:
 def test_files_of_an_earlier_day_keep_their_own_order() -> None:
     missed = replace(BOUNDS, missed=True)
     assert ordering_time(file_of(YEARS_AGO), dataset_of(YEARS_AGO - timedelta(days=1)), missed) == YEARS_AGO
+
+
+def test_nothing_is_too_late_for_an_end_that_nobody_said() -> None:
+    late, guessed = START + timedelta(hours=9), replace(BOUNDS, guessed=True)
+    assert is_outside(dataset_of(late), BOUNDS)
+    assert not is_outside(dataset_of(late), guessed)
+    assert is_outside(dataset_of(YEARS_AGO), guessed)

@@ -37,7 +37,7 @@ def lab(tmp_path: Path) -> Iterator[Any]:
 def google_lab(emulators: object, tmp_path: Path) -> Iterator[Any]:
     """The same on Cloud Storage, Firestore and Pub/Sub, in a project of the test's own."""
     from scopeline.bootstrap import google
-    from scopeline.local.cloud_edition import with_names
+    from scopeline.local.cloud_settings import with_names
     from scopeline.local.resources import make_buckets, make_topics
     from scopeline.settings import load_settings
 

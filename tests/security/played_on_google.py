@@ -26,7 +26,8 @@ from scopeline.bootstrap import Google, google
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.sessions import Session
 from scopeline.local import process
-from scopeline.local.cloud_edition import cloud_edition, with_names
+from scopeline.local.cloud_edition import cloud_edition
+from scopeline.local.cloud_settings import with_names
 from scopeline.local.functions_process import FunctionProcess, settings_environment
 from scopeline.local.process import Addresses, free_port
 from scopeline.services.changes import change

@@ -34,7 +34,7 @@ class PowerCut(BaseException):
 class Cut:
     """A port whose writes count down together with those of others; at the last one the power fails.
 
-    It fails before that write, or (`after`) right after it was done.
+    It fails before that write, or (`after`) right after it was done. What is cleaned up then is not written.
     """
 
     def __init__(self, port: Any, writes: set[str], left: list[int], *, after: bool) -> None:
@@ -46,7 +46,7 @@ class Cut:
 
     def _write(self, method: Callable[..., Any], *args: Any, **named: Any) -> Any:
         self._left[0] -= 1
-        if self._left[0] == 0 and not self._after:
+        if self._left[0] < 0 or (self._left[0] == 0 and not self._after):
             raise PowerCut
         answer = method(*args, **named)
         if self._left[0] == 0:
@@ -88,25 +88,28 @@ class Desk:
             rows = connection.execute("SELECT topic, key, due FROM deliveries ORDER BY id").fetchall()
         return [(row["topic"], row["key"], max(0.0, row["due"] / 1e6 - since.total_seconds())) for row in rows]
 
-    def cut_at_each_write(self, action: Callable[[Backend], Any], again: Callable[[], Any]) -> int:
-        """Run `action` with the power cut before and after each of its writes, `again` after each; how many writes."""
+    def cut_at(self, action: Callable[[Backend], Any], at: int, *, after: bool) -> bool:
+        """Run `action` with the power cut before or after its write number `at`; whether it has so many."""
         writes = {
             "catalog": {"create", "update", "delete"},
             "events": {"publish", "coalesce", "discard"},
             "raw": {"delete"},
             "derived": {"write", "delete"},
         }
+        left = [at]
+        ports = {name: Cut(getattr(self.backend, name), methods, left, after=after) for name, methods in writes.items()}
+        try:
+            action(replace(self.backend, **ports))
+        except PowerCut:
+            return True
+        return False
+
+    def cut_at_each_write(self, action: Callable[[Backend], Any], again: Callable[[], Any]) -> int:
+        """Run `action` with the power cut before and after each of its writes, `again` after each; how many writes."""
         for at in range(1, 100):
             finished = 0
             for after in (False, True):
-                left = [at]
-                ports = {
-                    name: Cut(getattr(self.backend, name), methods, left, after=after)
-                    for name, methods in writes.items()
-                }
-                try:
-                    action(replace(self.backend, **ports))
-                except PowerCut:
+                if self.cut_at(action, at, after=after):
                     again()
                 else:
                     finished += 1

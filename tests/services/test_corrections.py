@@ -9,6 +9,7 @@ from scopeline.domain.sessions import Person, Session
 from scopeline.ports import PreconditionFailed
 from scopeline.services import corrections
 from scopeline.services.corrections import Change
+from scopeline.services.membership import publish_changed
 
 LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
 
@@ -48,6 +49,40 @@ def test_a_correction_whose_answer_was_lost_reaches_the_record_when_it_is_sent_a
         assert changed(desk) >= max(before, 1)
 
     assert desk.cut_at_each_write(correct, again) == 2
+
+
+def test_a_session_knows_of_what_was_written_that_its_record_does_not_follow_it(desk: Any, work: Any) -> None:
+    """So the sweep finds it, also where nobody lives to tell."""
+    session = desk.start(title="0")
+    desk.end()
+    work.deliver()
+    desk.forward(hours=3)
+    work.deliver()
+    seen = [0]
+
+    def change(backend: Any) -> None:
+        seen[0] += 1
+        edit = Change("session", "title", str(seen[0]))
+        corrections.correct_session(
+            backend, desk.caller, LOCAL_ID, {"title": str(seen[0])}, reason="typo", expected=None
+        )
+        corrections.edit_overlay(backend, desk.caller, LOCAL_ID, [edit], expected=None)
+
+    def is_behind() -> None:
+        now = desk.backend.catalog.get(Session, session.key).document
+        overlay = desk.backend.catalog.get(Overlay, f"overlays/{session.id}")
+        edits = [edit.value for edit in overlay.document.edits] if overlay else []
+        written = now.title == str(seen[0]) or str(seen[0]) in edits
+        assert now.changes.behind_since is not None or not written
+        desk.forward(hours=2)
+        work.deliver()
+        # What was asked for and not told is built now, as the sweep would have it.
+        publish_changed(desk.backend, now)
+        desk.forward(hours=2)
+        work.deliver()
+        assert desk.backend.catalog.get(Session, session.key).document.changes.behind_since is None
+
+    assert desk.cut_at_each_write(change, is_behind) >= 4
 
 
 def test_two_first_edits_of_one_overlay_are_not_both_taken(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,17 +131,28 @@ def test_a_file_is_visible_within_its_budget(counter: Counter, confirmed: str, e
     assert writes <= WRITES
 
 
-def test_each_earlier_version_costs_two_reads_and_a_repeated_event_writes_nothing(counter: Counter) -> None:
+@pytest.mark.parametrize("confirmed", ["before", "after", "never"])
+def test_the_fiftieth_version_of_a_file_costs_as_little_and_a_repeated_event_writes_nothing(
+    counter: Counter, confirmed: str
+) -> None:
     upload = counter.request()
-    for earlier in range(3):
-        stored = counter.backend.raw.write(upload.object, b"text %d" % earlier)
+    for number in range(1, 51):
+        data = b"text %d" % number
+        stored = counter.backend.raw.write(upload.object, data)
+        if confirmed == "before":
+            counter.confirm(stored, hashlib.md5(data).hexdigest())
         counter.catalog.take()
         counter.finalize(stored)
-        reads, writes = counter.costs(f"version {earlier + 1}")
-        assert reads <= READS + 2 * earlier
+        reads, writes = counter.costs(f"version {number}")
+        assert reads <= READS
         assert writes <= WRITES
+        if confirmed == "after":
+            counter.confirm(stored, hashlib.md5(data).hexdigest())
+            counter.costs(f"confirming version {number}")
     counter.finalize(stored)
-    assert counter.costs("the same event again")[1] == 0
+    reads, writes = counter.costs("the same event again")
+    assert reads <= READS
+    assert writes == 0
 
 
 # --------------------------------------------------------------------------------------------------------- a session

@@ -37,7 +37,7 @@ from scopeline.settings import load_settings
 
 SECRET = "Unobtainium lattice of Dr. Nameless"
 OTHER = "0b0e6c1c-5a3e-4bd2-9c11-0d9ad0b7d3f2"
-STAY = {"instruments", "clients", "tokens", "local_ids", "tombstones"}
+STAY = {"instruments", "clients", "tokens", "local_ids", "tombstones", "erased_files"}
 
 
 class Reader:
@@ -157,7 +157,9 @@ class Archive:
         return granted.object
 
     def erase(self, backend: Backend | None = None) -> Tombstone:
-        return erase.request_erasure(backend or self.backend, self.admin, self.session, "asked for by its owner")
+        return erase.request_erasure(
+            backend or self.backend, self.admin.token.subject, self.session, "asked for by its owner"
+        )
 
     def erased(self) -> Event:
         return Event(type=Topic.SESSION_ERASED, key=self.session, at=self.desk.now)
@@ -299,7 +301,7 @@ def test_no_byte_of_what_was_told_stays_on_the_disk(tmp_path: Path) -> None:
         table = handlers(backend, Reader(), None)
         run_once(edition.events, table, partial(gave_up, backend))
         assert _files_with(tmp_path, SECRET.encode())
-        erase.request_erasure(backend, admin, session.id, "asked for")
+        erase.request_erasure(backend, admin.token.subject, session.id, "asked for")
         run_once(edition.events, table, partial(gave_up, backend))
     assert _files_with(tmp_path, SECRET.encode()) == []
     assert _files_with(tmp_path, session.id.encode()) != []
@@ -315,14 +317,16 @@ def _files_with(folder: Path, text: bytes) -> list[Path]:
 def test_an_unknown_session_is_not_erased(archive: Archive) -> None:
     for ref in ("20260206-titan-aaaaaa", "nonsense", "7d9f1f54-9d5a-4d0f-8f55-000000000000"):
         with pytest.raises(NotFound) as refusal:
-            erase.request_erasure(archive.backend, archive.admin, ref, "x")
+            erase.request_erasure(archive.backend, archive.admin.token.subject, ref, "x")
         assert refusal.value.code == "unknown_session"
 
 
 def test_asking_again_gives_the_same_tombstone(archive: Archive) -> None:
     first = archive.erase()
     archive.desk.forward(minutes=1)
-    assert erase.request_erasure(archive.backend, archive.admin, archive.session, "another reason") == first
+    assert (
+        erase.request_erasure(archive.backend, archive.admin.token.subject, archive.session, "another reason") == first
+    )
     archive.drain()
     again = archive.erase()
     assert again.erased_at == archive.desk.now
@@ -386,11 +390,54 @@ def test_a_hold_that_was_set_meanwhile_is_parked_with_its_reason_and_a_replay_fi
 # ------------------------------------------------------------------------------------------------ kills and slices
 
 
-def test_a_request_that_was_killed_at_any_write_is_finished_by_asking_again(archive: Archive) -> None:
-    writes = archive.desk.cut_at_each_write(archive.erase, archive.erase)
-    assert writes >= 2
+def second_looks(archive: Archive) -> list[float]:
+    """In how many seconds the work is looked at again."""
+    return [seconds for topic, _, seconds in archive.desk.waiting() if topic == Topic.SESSION_ERASED and seconds]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_request_that_was_killed_at_any_write_is_finished_by_asking_again(
+    archive: Archive, at: int, after: bool
+) -> None:
+    assert archive.desk.cut_at(archive.erase, at, after=after)
+    archive.erase()
     archive.drain()
     archive.assert_nothing_left()
+    assert second_looks(archive)
+
+
+def test_a_request_has_four_writes_and_asking_again_one(archive: Archive) -> None:
+    assert not archive.desk.cut_at(archive.erase, 5, after=False)
+    assert not archive.desk.cut_at(archive.erase, 2, after=False)
+
+
+def test_however_often_it_is_asked_for_the_work_is_looked_at_again_once(archive: Archive) -> None:
+    for _ in range(3):
+        archive.erase()
+        archive.desk.forward(minutes=1)
+    assert second_looks(archive) == [57 * 60]
+
+
+def test_what_is_parked_is_read_once_a_slice_however_many_files_there_are(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase, "FILES_AT_ONCE", 1)
+    read = []
+
+    class Events:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(archive.backend.events, name)
+
+        def parked(self) -> Any:
+            read.append(1)
+            return archive.backend.events.parked()
+
+    archive.erase()
+    erase.erase_session(replace(archive.backend, events=Events()), archive.site, archive.erased())
+    archive.assert_nothing_left()
+    # At the end once more, for what gave up meanwhile.
+    assert len(read) == 2
 
 
 def test_erasing_that_is_killed_after_each_deletion_is_finished_by_its_redelivery(archive: Archive) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,4 +32,51 @@ def test_service_is_not_ready_where_a_store_takes_no_writes(desk: Any, bucket: s
     full = replace(desk.backend, **{bucket: FullStore(getattr(desk.backend, bucket))})
     with pytest.raises(Unavailable) as refused:
         health.ask_stores(full)
+    assert refused.value.code == "disk_full"
+
+
+class SilentPort:
+    """A port that answers nothing until it is let go."""
+
+    def __init__(self, port: Any, method: str, let_go: threading.Event) -> None:
+        self._port, self._method, self._let_go = port, method, let_go
+
+    def __getattr__(self, name: str) -> Any:
+        return self._wait if name == self._method else getattr(self._port, name)
+
+    def _wait(self, *_: object) -> None:
+        self._let_go.wait()
+        raise Unavailable("The service did not answer within 44 s.")
+
+
+@pytest.fixture
+def let_go() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "name"),
+    [
+        ("catalog", "count", "the catalog"),
+        ("raw", "stat", "the store of original files"),
+        ("derived", "check_writable", "the store of records and pictures"),
+        ("events", "parked", "the queue of events"),
+    ],
+)
+def test_a_store_that_does_not_answer_in_time_is_named_and_not_waited_for(
+    desk: Any, let_go: threading.Event, port: str, method: str, name: str
+) -> None:
+    silent = replace(desk.backend, **{port: SilentPort(getattr(desk.backend, port), method, let_go)})
+    with pytest.raises(Unavailable, match=r"No answer in 0\.2 s") as refused:
+        health.ask_stores(silent, seconds=0.2)
+    assert refused.value.code == "store_silent"
+    assert name in str(refused.value)
+
+
+def test_what_a_store_answers_is_told_though_another_one_is_silent(desk: Any, let_go: threading.Event) -> None:
+    silent = SilentPort(desk.backend.catalog, "count", let_go)
+    with pytest.raises(Unavailable) as refused:
+        health.ask_stores(replace(desk.backend, catalog=silent, raw=FullStore(desk.backend.raw)), seconds=60)
     assert refused.value.code == "disk_full"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +28,14 @@ from scopeline.domain.names import file_id
 from scopeline.domain.sessions import Session, SessionState
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.handlers import gave_up, handlers
+from scopeline.logs import subject
 from scopeline.ports import MAX_DOCUMENT_BYTES, MissingObject, NotCurrent, ObjectRef, ObjectStore, TooLargeToCopy
 from scopeline.services import access, ingest
 from scopeline.services.backend import Backend
 from scopeline.services.build import current_record
+from scopeline.services.changes import change
 from scopeline.services.files import get_version, list_versions, verify_version
+from scopeline.services.reextract import examine
 from scopeline.settings import load_settings
 
 FOLDER = "titan/20260206-titan-abcdef/titan-pc/data"
@@ -399,7 +403,7 @@ class MountedStore:
 
     @contextmanager
     def local_folder(self, objects: Sequence[ObjectRef]) -> Iterator[Path]:
-        if not self.mounted:
+        if objects and not self.mounted:
             raise TooLargeToCopy(f"{objects[0].name} is too large, and the bucket is not mounted.")
         self._check(objects)
         with self._store.local_folder(objects) as folder:
@@ -429,8 +433,95 @@ def test_version_that_is_replaced_while_it_is_read_has_no_result(bench: Bench) -
     bench.reader.during = lambda request: newer or newer.append(bench.store("a.dm3", "second"))
     bench.handle(*bench.events(), backend=backend)
     assert bench.version(first).extraction is None
+    assert list(bench.backend.derived.list()) == []
     bench.handle(*bench.events(), backend=backend)
     assert (bench.file("a.dm3").generation, bench.titles("a.dm3")) == (newer[0].generation, ["second"])
+    assert all(f"/{newer[0].generation}/" in derived.name for derived in bench.backend.derived.list())
+
+
+def test_large_version_whose_replacement_was_deleted_says_why_it_is_not_read(bench: Bench) -> None:
+    mounted = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    first = bench.store("a.dm3", "first")
+    bench.delete(bench.store("a.dm3", "second"))
+    bench.handle(*bench.events(), backend=mounted)
+    file = bench.file("a.dm3")
+    assert (file.generation, file.status) == (first.generation, FileStatus.FAILED)
+    assert f"Generation {first.generation}" in (file.reason or "")
+    bench.handle(bench.changed("a.dm3"))
+    assert (bench.file("a.dm3").status, bench.titles("a.dm3")) == (FileStatus.EXTRACTED, ["first"])
+
+
+@pytest.mark.parametrize("gone", ["deleted", "rejected"])
+def test_large_version_that_is_the_files_again_says_why_it_is_not_read(bench: Bench, gone: str) -> None:
+    mounted = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    first, second = bench.store("a.dm3", "first"), bench.store("a.dm3", "second")
+    bench.handle(*bench.events(), backend=mounted)
+    assert bench.version(first).extraction is None
+    if gone == "deleted":
+        bench.delete(second)
+        bench.handle(*bench.events(), backend=mounted)
+    else:
+        verify_version(bench.backend, bench.version(second), size=0, md5="")
+    bench.handle(bench.changed("a.dm3"), backend=mounted)
+    file = bench.file("a.dm3")
+    assert (file.generation, file.status) == (first.generation, FileStatus.FAILED)
+    assert "is not current" in (file.reason or "")
+    assert [found.why is not None for found in examine(bench.backend)] == [True]
+    bench.handle(bench.changed("a.dm3"))
+    assert (bench.file("a.dm3").status, bench.titles("a.dm3")) == (FileStatus.EXTRACTED, ["first"])
+
+
+def test_large_version_whose_deletion_is_not_yet_told_is_not_given_up(bench: Bench) -> None:
+    mounted = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    first = bench.store("a.dm3", "first")
+    bench.reader.during = lambda request: bench.delete(first)
+    bench.handle(*bench.events(), backend=mounted)
+    assert bench.version(first).extraction is None
+    bench.handle(*bench.events(), backend=mounted)
+    assert bench.file("a.dm3").status is FileStatus.DELETED
+
+
+def test_result_of_a_large_version_stays_where_it_cannot_be_read_again(bench: Bench) -> None:
+    mounted = replace(bench.backend, raw=MountedStore(bench.backend.raw))
+    bench.store("a.dm3", "first")
+    bench.handle(*bench.events(), backend=mounted)
+    bench.delete(bench.store("a.dm3", "second"))
+    bench.handle(*bench.events(), backend=mounted)
+    access.change_instrument(bench.backend, "titan", {"zone": "Asia/Tokyo"})
+    bench.handle(bench.changed("a.dm3"), backend=mounted)
+    assert (bench.file("a.dm3").status, bench.titles("a.dm3")) == (FileStatus.EXTRACTED, ["first"])
+
+
+def test_giving_up_does_not_replace_what_another_delivery_read_meanwhile(bench: Bench) -> None:
+    stored = bench.store("a.dm3", "first")
+    (finalized,) = bench.events()
+
+    def with_other_inputs(version: FileVersion) -> None:
+        assert version.extraction is not None
+        version.extraction = version.extraction.model_copy(update={"inputs": "other inputs"})
+
+    class Late(MountedStore):
+        @contextmanager
+        def local_folder(self, objects: Sequence[ObjectRef]) -> Iterator[Path]:
+            if objects:
+                bench.handle(finalized)
+                change(bench.backend.catalog, FileVersion, bench.version(stored).key, with_other_inputs)
+            with super().local_folder(objects) as folder:
+                yield folder
+
+    late = replace(bench.backend, raw=Late(bench.backend.raw, mounted=False))
+    bench.handle(finalized, backend=late)
+    assert (bench.file("a.dm3").status, bench.titles("a.dm3")) == (FileStatus.EXTRACTED, ["first"])
+
+
+def test_pictures_are_drawn_where_the_stores_recovery_finds_what_a_killed_process_leaves(bench: Bench) -> None:
+    reading = bench.edition.raw.files.reading
+    drawn: list[Path | None] = []
+    bench.reader.during = lambda request: drawn.append(request.preview_dir and request.preview_dir.parent)
+    bench.store("a.dm3")
+    bench.drain()
+    assert drawn == [reading]
+    assert list(reading.iterdir()) == []
 
 
 def test_companion_that_is_replaced_while_it_is_read_is_read_by_its_own_event(bench: Bench) -> None:
@@ -797,3 +888,51 @@ def test_every_input_makes_a_difference() -> None:
         ingest.Inputs(1, (), (), "ser:1", 2),
     ]
     assert len({other.hash for other in [inputs, *others]}) == 7
+
+
+# ---------------------------------------------------------------------------------------------------------- the log
+
+
+@pytest.mark.parametrize(
+    ("place", "stands_in"),
+    [
+        ("titan/20260206-titan-abcdef/titan-pc/data", "20260206-titan-abcdef"),
+        ("titan/unassigned/2026-02-06/pc-x", None),
+    ],
+)
+def test_what_is_logged_of_a_file_names_its_session_wherever_the_object_stands(
+    bench: Bench, caplog: pytest.LogCaptureFixture, place: str, stands_in: str | None
+) -> None:
+    told: list[tuple[str, str | None]] = []
+
+    def fail(request: ExtractRequest) -> None:
+        raise InvalidInput("It cannot be read here.")
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append((record.getMessage().split()[0], subject().get("session")))
+
+    caplog.set_level(logging.INFO, "scopeline")
+    listener = Listener()
+    logging.getLogger("scopeline").addHandler(listener)
+    try:
+        stored = bench.backend.raw.write(f"{place}/a.dm3", b"text")
+        bench.drain()
+        other = "20260207-titan-bcdefg"
+        change(
+            bench.backend.catalog,
+            File,
+            f"files/{file_id('raw', stored.name)}",
+            lambda file: setattr(file, "session", other),
+        )
+        bench.backend.raw.write(stored.name, b"text again")
+        bench.drain()
+        bench.reader.during = fail
+        bench.backend.raw.write(stored.name, b"text and again")
+        bench.drain()
+    finally:
+        logging.getLogger("scopeline").removeHandler(listener)
+    assert told[:2] == [("Stored", stands_in), ("Read", stands_in)]
+    assert {session for _, session in told[2:]} == {other}
+    assert [words for words, _ in told[2:4]] == ["Stored", "Read"]
+    assert "is parked" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,8 @@ from scopeline.domain.files import File, FileStatus
 from scopeline.domain.findings import Finding
 from scopeline.domain.sessions import RecordState, Session, SessionState
 from scopeline.domain.sweeps import SweepState
-from scopeline.ports import Catalog
-from scopeline.services import announcements
+from scopeline.ports import Catalog, Parked
+from scopeline.services import announcements, metrics
 from scopeline.services.announcements import Announcement
 from scopeline.services.changes import change
 from scopeline.services.health import note_heartbeat
@@ -118,6 +119,30 @@ def test_a_version_that_differs_from_the_catalog_counts_too(desk: Any) -> None:
     )
     desk.forward(seconds=7)
     assert measure(desk.backend).gave_up == [GaveUp("object.finalized", "bytes_differ", False, 1, 7.0)]
+
+
+@pytest.mark.parametrize("parked", [3, 10])
+def test_of_what_gave_up_no_more_is_read_than_is_counted(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, parked: int
+) -> None:
+    monkeypatch.setattr(metrics, "MOST_COUNTED", 5)
+    for n in range(parked):
+        events = desk.edition.events
+        desk.backend.events.publish(Event(type=Topic.RECORD_BUILT, key=f"{n}", at=desk.now))
+        events.fail(events.claim([Topic.RECORD_BUILT]), InvalidInput("No.", code="invalid_record"))
+        desk.forward(seconds=1)
+    read = []
+
+    class Events:
+        def parked(self, **given: Any) -> Iterator[Parked]:
+            for each in desk.backend.events.parked(**given):
+                read.append(each.id)
+                yield each
+
+    measured = measure(replace(desk.backend, events=Events()))
+    assert measured.gave_up == [GaveUp("record.built", "invalid_record", False, min(parked, 5), float(parked))]
+    assert measured.gave_up_at_least is (parked == 10)
+    assert len(read) == min(parked, 5)
 
 
 def test_loggers_and_sweeps_are_told_with_their_age(desk: Any) -> None:

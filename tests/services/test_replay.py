@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
+from scopeline.ports import Parked
 from scopeline.services.replay import list_failures, replay, replay_transient
 from scopeline.services.sweep import sweep
 from scopeline.services.sweeping import replayed
@@ -112,6 +114,33 @@ def test_failures_of_one_moment_come_page_by_page_each_once(desk: Any) -> None:
         subjects += [one.subject for one in page]
     assert cursor is None
     assert sorted(subjects) == sorted(f"{n}" for n in range(12))
+
+
+def test_a_page_of_failures_reads_no_more_than_itself(desk: Any) -> None:
+    for n in range(9):
+        park(desk, f"{n}", InvalidInput("It is nonsense."))
+    first, cursor = list_failures(desk.backend, limit=3, cursor=None)
+    read: list[str] = []
+
+    class Events:
+        def parked(self, **given: Any) -> Iterator[Parked]:
+            for each in desk.backend.events.parked(**given):
+                read.append(each.event.key)
+                yield each
+
+    second, _ = list_failures(replace(desk.backend, events=Events()), limit=3, cursor=cursor)
+    assert [one.subject for one in (*first, *second)] == [f"{n}" for n in range(6)]
+    # Also the last one of the page before, and two that tell that there are more and where their moment ends.
+    assert len(read) <= 3 + 3
+
+
+@pytest.mark.parametrize(
+    "moment", ["", "x", "2026-02-06", "2026-02-06T12:00:00.000000", "0001-01-01T00:00:00.000000+23:00"]
+)
+def test_a_cursor_of_no_moment_is_refused(desk: Any, moment: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        list_failures(desk.backend, limit=3, cursor=f"{moment}~x")
+    assert refused.value.code == "invalid_cursor"
 
 
 # -------------------------------------------------------------------------------------------------------- the sweep

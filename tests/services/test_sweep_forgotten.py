@@ -11,7 +11,7 @@ import pytest
 from scopeline.domain.files import File
 from scopeline.domain.sessions import EventKind, Session, SessionState
 from scopeline.ports import FILES_OF_SESSION
-from scopeline.services import sessions, uploads
+from scopeline.services import build, sessions, uploads
 from scopeline.services.health import note_heartbeat
 from scopeline.services.sessions import Happening, end_forgotten
 from scopeline.services.sweep import sweep
@@ -29,6 +29,10 @@ def run(desk: Any) -> int:
 def now(desk: Any, session: Session) -> Session:
     document: Session = desk.backend.catalog.get(Session, session.key).document
     return document
+
+
+def record(desk: Any, session: Session) -> str:
+    return build.current_record(desk.backend, session.id).xml.decode()
 
 
 def send(desk: Any, session: Session | None, path: str = "a.dm3", first_seen: datetime | None = None) -> str:
@@ -145,25 +149,84 @@ def test_a_note_that_comes_while_it_is_looked_at_keeps_the_session_open(desk: An
     assert now(desk, seen).state is SessionState.OPEN
 
 
-def test_an_end_that_comes_after_all_changes_nothing_and_late_files_reach_the_record(desk: Any, work: Any) -> None:
+def test_the_first_end_that_somebody_gives_takes_the_place_of_a_forgotten_one(desk: Any, work: Any) -> None:
+    session = desk.start()
+    desk.forward(hours=13)
+    run(desk)
+    work.deliver()
+    assert "ended by itself" in record(desk, session)
+    desk.forward(minutes=5)
+    said = desk.now
+    ended = desk.end(announced=1)
+    assert (ended.end.moment, ended.why_ended, ended.announced) == (said, "END", {"titan-pc": 1})
+    work.deliver()
+    assert now(desk, session).record.version == 1, "the announced file is waited for"
+    send(desk, session, "late.dm3")
+    for _ in range(5):
+        desk.forward(minutes=1)
+        work.deliver()
+    after = now(desk, session)
+    assert (after.state, after.record.version) == (SessionState.RECORDED, 2)
+    assert "ended by itself" not in record(desk, session)
+    assert work.published == {session.id: 2}
+    desk.forward(minutes=1)
+    again = desk.end(announced=7, why="the next session began")
+    assert (again.end.moment, again.why_ended, again.announced) == (said, "END", {"titan-pc": 1})
+
+
+def test_an_end_told_late_counts_also_where_something_came_after_it(desk: Any) -> None:
+    session = desk.start()
+    desk.forward(hours=1)
+    said = desk.now
+    desk.forward(hours=1)
+    note(desk, session.id)
+    desk.forward(hours=13)
+    run(desk)
+    assert now(desk, session).end.moment > said
+    ended = desk.end(at=said)
+    assert (ended.end.moment, ended.why_ended) == (said, "END")
+
+
+def test_an_end_after_a_forgotten_one_cut_at_any_write_is_whole_when_it_is_sent_again(desk: Any, work: Any) -> None:
+    def forget() -> None:
+        desk.start(current[-1])
+        desk.forward(hours=13)
+        assert run(desk) == 1
+        work.deliver()
+
+    def again() -> None:
+        ended = desk.end(current[-1])
+        work.deliver()
+        desk.forward(hours=3)
+        work.deliver()
+        after = now(desk, ended)
+        assert (after.state, after.why_ended, after.record.version) == (SessionState.RECORDED, "END", 2)
+        current.append(f"{len(current):08x}-9d5a-4d0f-8f55-0d9ad0b7d3f1")
+        forget()
+
+    current = [OTHER_ID]
+    forget()
+    assert desk.cut_at_each_write(lambda backend: desk.end(current[-1], backend=backend), again) >= 3
+
+
+def test_what_comes_after_a_forgotten_end_opens_nothing_and_is_shown(desk: Any, work: Any) -> None:
     session = desk.start()
     began = desk.now
     desk.forward(hours=13)
     run(desk)
     work.deliver()
-    assert now(desk, session).record.version == 1
     desk.forward(minutes=5)
-    ended = desk.end(announced=1)
-    assert (ended.end.moment, ended.why_ended, ended.announced) == (began, "forgotten", {"titan-pc": 1})
-    work.deliver()
-    assert now(desk, session).record.version == 1
+    note(desk, session.id)
     name = send(desk, session, "late.dm3")
     for _ in range(5):
         desk.forward(minutes=1)
         work.deliver()
     after = now(desk, session)
-    assert (after.state, after.record.version, after.why_ended) == (SessionState.RECORDED, 2, "forgotten")
-    assert work.published == {session.id: 2}
+    assert (after.state, after.why_ended, after.end.moment) == (SessionState.RECORDED, "forgotten", began)
+    shown = record(desk, session)
+    assert "Here." in shown
+    assert "late.dm3" in shown
+    assert work.published == {session.id: after.record.version}
     (kept,) = desk.backend.catalog.find(File, FILES_OF_SESSION, where={"session": session.id}).items
     assert kept.object == name
 

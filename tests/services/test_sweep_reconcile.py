@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,13 +22,15 @@ from scopeline.services.metrics import measure
 from scopeline.services.replay import failures, list_failures, replay
 from scopeline.services.sweep import SweepReport, sweep
 from scopeline.services.sweeping import reconcile
-from scopeline.services.sweeping.reconcile import CATALOG_FILES, OBJECTS
+from scopeline.services.sweeping.reconcile import CATALOG_FILES, KNOWN_FINDINGS, OBJECTS
 from scopeline.services.sweeping.tasks import Task
 
 FOLDER = "titan/20260206-titan-aaaaaa/titan-pc/data"
 
 
-def run(desk: Any, tasks: Sequence[Task] = (OBJECTS, CATALOG_FILES), backend: Any = None) -> SweepReport:
+def run(
+    desk: Any, tasks: Sequence[Task] = (KNOWN_FINDINGS, OBJECTS, CATALOG_FILES), backend: Any = None
+) -> SweepReport:
     return sweep(backend or desk.backend, lambda event, code, reason: None, tasks=tasks)
 
 
@@ -43,6 +46,12 @@ def store(desk: Any, path: str = "a.dm3", data: bytes = b"bytes") -> StoredObjec
 def lose_events(desk: Any) -> None:
     with desk.edition.database.transaction() as transaction:
         transaction.connection.execute("DELETE FROM deliveries")
+
+
+def lose_waiting(desk: Any) -> None:
+    """Lose the events that did not give up."""
+    with desk.edition.database.transaction() as transaction:
+        transaction.connection.execute("DELETE FROM deliveries WHERE parked_at IS NULL")
 
 
 def file(desk: Any, path: str = "a.dm3") -> File:
@@ -94,6 +103,16 @@ def test_an_object_whose_event_gave_up_is_left_to_its_replay(desk: Any) -> None:
     assert found(desk) == {}
 
 
+def test_a_newer_version_is_found_where_the_delivery_of_an_older_one_gave_up(desk: Any) -> None:
+    store(desk)
+    desk.edition.events.fail(desk.edition.events.claim([Topic.OBJECT_FINALIZED]), InvalidInput("It is broken."))
+    newer = store(desk, data=b"other")
+    lose_waiting(desk)
+    desk.forward(days=1)
+    assert found(desk) == {"objects": 1}
+    assert desk.edition.events.claim([Topic.OBJECT_FINALIZED]).event.data["generation"] == newer.generation
+
+
 def test_a_round_goes_on_over_many_sweeps(desk: Any, work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "PORTION", 2)
     paths = [f"{n}.dm3" for n in range(6)]
@@ -121,6 +140,41 @@ def test_a_file_whose_object_is_gone_is_deleted_where_its_event_was_lost(desk: A
     assert (file(desk, "a.dm3").status, file(desk, "b.dm3").status) == (FileStatus.DELETED, FileStatus.EXTRACTED)
     assert file(desk, "b.dm3").generation == second.generation
     desk.forward(days=1)
+    assert found(desk) == {}
+
+
+class DeletedByName:
+    """A store that keeps what was deleted by its name alone as an old version."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stat(self, name: str, generation: int | None = None) -> StoredObject | None:
+        return self._raw.stat(name, generation) if generation is not None else None
+
+
+def test_a_file_whose_name_has_no_current_version_any_more_is_deleted(desk: Any, work: Any) -> None:
+    stored = store(desk)
+    work.deliver()
+    archived = replace(desk.backend, raw=DeletedByName(desk.backend.raw))
+    assert found(desk, backend=archived, tasks=[CATALOG_FILES]) == {"catalog_files": 1}
+    work.deliver()
+    assert file(desk).status is FileStatus.DELETED
+    assert desk.backend.raw.stat(stored.name, stored.generation) is not None
+
+
+def test_an_older_version_stays_the_files_where_the_newer_one_was_deleted(desk: Any, work: Any) -> None:
+    older = store(desk)
+    work.deliver()
+    newer = store(desk, data=b"other")
+    work.deliver()
+    desk.backend.raw.delete(newer.name, newer.generation)
+    work.deliver()
+    assert file(desk).generation == older.generation
+    assert desk.backend.raw.stat(older.name) is None
     assert found(desk) == {}
 
 
@@ -160,8 +214,35 @@ def test_a_difference_is_forgotten_by_itself_when_the_file_was_sent_again(desk: 
     store(desk, data=b"again")
     work.deliver()
     desk.forward(days=1)
-    assert found(desk) == {}
+    assert found(desk) == {"findings": 1}
     assert desk.backend.catalog.find(Finding, FINDINGS).items == []
+
+
+def test_many_differences_are_compared_again_by_portions_and_each_once_a_round(
+    desk: Any, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "FINDINGS_PORTION", 2)
+    objects = [store(desk, f"{n}.dm3") for n in range(7)]
+    work.deliver()
+    for stored in objects:
+        damage(desk, stored, size=4)
+    assert found(desk) == {"objects": 7}
+    for stored in objects[1:]:
+        damage(desk, stored, size=5)
+    desk.forward(days=1)
+    ticks = iter(range(1000))
+    swept = sweep(
+        desk.backend,
+        lambda event, code, reason: None,
+        tasks=[KNOWN_FINDINGS],
+        budget=timedelta(seconds=2.5),
+        stopwatch=lambda: float(next(ticks)),
+    ).tasks["findings"]
+    assert (swept.looked_at, swept.found, swept.round_ended) == (4, 3, False)
+    assert desk.backend.catalog.count(FINDINGS) == 4
+    swept = run(desk, tasks=[KNOWN_FINDINGS]).tasks["findings"]
+    assert (swept.looked_at, swept.found, swept.round_ended) == (3, 3, True)
+    assert [finding.object for finding in desk.backend.catalog.find(Finding, FINDINGS).items] == [objects[0].name]
 
 
 def test_a_version_that_the_catalog_takes_for_deleted_is_shown(desk: Any, work: Any) -> None:

@@ -13,12 +13,14 @@ from scopeline.domain.events import Topic
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.names import file_id, raw_object_name
 from scopeline.domain.sessions import Handling, Session, SessionState
+from scopeline.services import sessions
+from scopeline.services.build import window_for
 from scopeline.services.files import get_or_create_file, refresh_file, upsert_version
 from scopeline.services.sweep import SweepReport, sweep
 from scopeline.services.sweeping import stuck
 from scopeline.services.sweeping.tasks import Task
 
-STUCK = (stuck.UNREAD_FILES, stuck.MISSING_RECORDS, stuck.UNPUBLISHED_RECORDS)
+STUCK = (stuck.UNREAD_FILES, stuck.MISSING_RECORDS, stuck.OUTDATED_RECORDS, stuck.UNPUBLISHED_RECORDS)
 
 
 def run(desk: Any, tasks: Sequence[Task] = STUCK) -> SweepReport:
@@ -143,6 +145,68 @@ def test_a_running_session_is_not_stuck(desk: Any) -> None:
     desk.start()
     desk.forward(days=3)
     assert found(desk) == {}
+
+
+def recorded_and_changed(desk: Any, work: Any, versions: int = 1) -> Session:
+    """A session whose record has had so many versions, and a file that came after the last one."""
+    session = desk.start()
+    desk.end()
+    work.deliver()
+    for number in range(versions):
+        desk.forward(hours=3)
+        work.deliver()
+        assert session_now(desk, session).record.version == number + 1
+        store(desk, session, f"{number}.dm3")
+        work.deliver()
+    return session
+
+
+def test_a_change_after_the_record_whose_event_was_lost_reaches_the_record(desk: Any, work: Any) -> None:
+    session = recorded_and_changed(desk, work)
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(minutes=10)
+    assert found(desk) == {}
+    desk.forward(minutes=20)
+    assert found(desk) == {"outdated_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).record.version == 2
+    assert work.published == {session.id: 2}
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_a_change_that_waits_for_others_is_not_stuck(desk: Any, work: Any) -> None:
+    session = recorded_and_changed(desk, work, versions=7)
+    assert window_for(session_now(desk, session)) == timedelta(minutes=32)
+    desk.forward(minutes=31)
+    assert found(desk) == {}
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(minutes=17)
+    assert found(desk) == {"outdated_records": 1}
+
+
+def test_a_change_whose_delivery_gave_up_is_left_to_its_replay(desk: Any, work: Any) -> None:
+    recorded_and_changed(desk, work)
+    desk.forward(minutes=1)
+    delivery = desk.edition.events.claim([Topic.SESSION_CHANGED])
+    desk.edition.events.fail(delivery, InvalidInput("It is broken."))
+    desk.forward(hours=1)
+    assert found(desk) == {}
+
+
+def test_changes_of_a_session_that_goes_on_wait_for_its_end(desk: Any, work: Any) -> None:
+    session = recorded_and_changed(desk, work)
+    lose_events(desk, Topic.SESSION_CHANGED)
+    sessions.resume_session(desk.backend, desk.caller, session.id, at=desk.now, sent=desk.now)
+    desk.forward(hours=1)
+    assert found(desk) == {}
+    desk.end()
+    work.deliver()
+    desk.forward(hours=3)
+    work.deliver()
+    assert found(desk) == {}
+    assert session_now(desk, session).changes.behind_since is None
 
 
 @pytest.mark.parametrize("handling", list(Handling))

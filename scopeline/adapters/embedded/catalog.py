@@ -22,7 +22,9 @@ class EmbeddedCatalog:
         self._database = database
         with database.transaction("Preparing the catalog's indexes") as transaction:
             connection = transaction.connection
-            wanted = {_index_name(query): query for query in QUERIES}
+            # SQLite reads an index in both directions: queries that differ in nothing else share the first one's.
+            distinct = {_index_columns(query): query for query in reversed(QUERIES)}
+            wanted = {_index_name(query): columns for columns, query in distinct.items()}
             found = {
                 row["name"]
                 for row in connection.execute(
@@ -32,7 +34,7 @@ class EmbeddedCatalog:
             for name in found - wanted.keys():
                 connection.execute(f'DROP INDEX "{name}"')
             for name in wanted.keys() - found:
-                connection.execute(f'CREATE INDEX "{name}" ON documents {_index_columns(wanted[name])}')
+                connection.execute(f'CREATE INDEX "{name}" ON documents {wanted[name]}')
 
     def create(self, document: Document) -> bool:
         """See the port. Raises InvalidInput (`document_too_large`, `invalid_key`)."""

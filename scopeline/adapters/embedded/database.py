@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ Clock = Callable[[], datetime]
 FaultPoint = Callable[[str], None]
 
 BUSY_TIMEOUT_MS = 10_000
+FILE_NAME = "scopeline.sqlite"
 
 
 class DataFolderInUse(Conflict):
@@ -107,13 +109,13 @@ class Database:
         self, folder: Path, *, clock: Clock = utc_now, fault_point: FaultPoint = no_fault, exclusive: bool = True
     ) -> None:
         self.folder = folder
-        self.path = folder / "scopeline.sqlite"
+        self.path = folder / FILE_NAME
         self.clock = clock
         self.fault_point = fault_point
         self.arrivals = Arrivals()
         # Names this opening: a delivery whose owner is another one was interrupted when that process ended.
         self.opening = uuid.uuid4().hex
-        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._connections: dict[threading.Thread, _Held] = {}
         self._connections_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._closed = False
@@ -122,7 +124,7 @@ class Database:
             with storage_problems(f"Opening the data folder {folder}"):
                 make_private_folder(folder)
                 if exclusive:
-                    self._lock_file = _lock_folder(folder)
+                    self._lock_file = lock_folder(folder)
             with storage_problems(f"Opening the database {self.path}", folder):
                 # SQLite gives its other files the same mode.
                 self.path.touch(mode=0o600)
@@ -138,14 +140,13 @@ class Database:
     @contextmanager
     def reading(self, what: str = "Reading the database") -> Iterator[sqlite3.Connection]:
         """This thread's connection, for single statements that read."""
-        with storage_problems(what, self.folder):
-            yield self._connection()
+        with storage_problems(what, self.folder), self._connection() as connection:
+            yield connection
 
     @contextmanager
     def transaction(self, what: str = "Writing the database") -> Iterator[Transaction]:
         """One write transaction, durable when the block has ended; an exception undoes it. Not to be nested."""
-        with storage_problems(what, self.folder):
-            connection = self._connection()
+        with storage_problems(what, self.folder), self._connection() as connection:
             if connection.in_transaction:
                 raise RuntimeError("a write transaction of this thread is open already")
             with self._write_lock:
@@ -161,18 +162,24 @@ class Database:
                 action()
 
     def close(self) -> None:
-        """Close all connections and let another process open the folder. No thread may use the database any more."""
+        """Close all connections and let another process open the folder.
+
+        No thread may begin anything any more. What one does now, it may finish; its connection is closed then.
+        """
         with self._connections_lock:
             self._closed = True
-            for connection in self._connections.values():
-                connection.close()
+            for held in self._connections.values():
+                held.close_unless_used()
             self._connections.clear()
             if self._lock_file is not None:
                 os.close(self._lock_file)
                 self._lock_file = None
 
     def _bring_up_to_date(self, *, locked: bool) -> None:
-        connection = self._connection()
+        with self._connection() as connection:
+            self._migrate_if_older(connection, locked=locked)
+
+    def _migrate_if_older(self, connection: sqlite3.Connection, *, locked: bool) -> None:
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if found > len(MIGRATIONS):
             raise DatabaseNewer(
@@ -181,26 +188,49 @@ class Database:
             )
         if found == len(MIGRATIONS):
             return
-        lock = None if locked else _lock_folder(self.folder)
+        lock = None if locked else lock_folder(self.folder)
         try:
             _migrate(connection)
         finally:
             if lock is not None:
                 os.close(lock)
 
-    def _connection(self) -> sqlite3.Connection:
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection. SQLite's library ends the process where one is closed while it is used."""
+        held = self._hold()
+        try:
+            yield held.connection
+        finally:
+            with self._connections_lock:
+                held.uses -= 1
+                if self._closed:
+                    held.close_unless_used()
+
+    def _hold(self) -> _Held:
         thread = threading.current_thread()
         with self._connections_lock:
             if self._closed:
                 raise RuntimeError(f"the database {self.path} is closed")
-            known = self._connections.get(thread)
-            if known is not None:
-                return known
-            for dead in [t for t in self._connections if not t.is_alive()]:
-                self._connections.pop(dead).close()
-            connection = _connect(self.path)
-            self._connections[thread] = connection
-            return connection
+            held = self._connections.get(thread)
+            if held is None:
+                for dead in [t for t in self._connections if not t.is_alive()]:
+                    self._connections.pop(dead).connection.close()
+                held = self._connections[thread] = _Held(_connect(self.path))
+            held.uses += 1
+            return held
+
+
+@dataclass(slots=True)
+class _Held:
+    """A thread's connection, and how often it uses it now."""
+
+    connection: sqlite3.Connection
+    uses: int = 0
+
+    def close_unless_used(self) -> None:
+        if not self.uses:
+            self.connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -215,7 +245,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _lock_folder(folder: Path) -> int:
+def lock_folder(folder: Path) -> int:
+    """The descriptor whose life is this process's hold of the data folder. Raises DataFolderInUse, OSError."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,7 +13,7 @@ from scopeline.adapters.embedded.events import EmbeddedEvents, Handlers
 from scopeline.adapters.judging import follow_giving_up
 from scopeline.domain.errors import ScopelineError
 from scopeline.domain.events import Topic
-from scopeline.logs import about, subject_of
+from scopeline.logs import about, subject, subject_of
 from scopeline.ports import OnParked
 
 # A waiting thread looks at the clock at least this often, so that a clock that was set is noticed.
@@ -30,25 +30,32 @@ def handle(
     events: EmbeddedEvents, handlers: Handlers, delivery: Delivery, on_parked: OnParked | None = None
 ) -> Callable[[], None]:
     """Run the delivery's handler. Answers what remains to be done: to acknowledge, or to record the failure."""
-    subject = subject_of(delivery.event)
-    try:
-        with about(**subject):
+    with about(**subject_of(delivery.event)):
+        try:
             delivery.check_interruptions()
             handlers[delivery.event.type](delivery.event)
-    except Exception as error:  # the boundary of a message: the failure is recorded with it
-        failure = error
-        if not isinstance(error, ScopelineError):
-            with about(**subject):
+        except Exception as error:  # the boundary of a message: the failure is recorded with it
+            failure, told = error, subject()
+            if not isinstance(error, ScopelineError):
                 logger.exception("%s of %s raised", delivery.event.type, delivery.event.key)
-        return lambda: _record_failure(events, delivery, failure, on_parked)
+            return lambda: _record_failure(events, delivery, failure, on_parked, told)
     events.database.fault_point("delivery.handled")
     return lambda: events.acknowledge(delivery)
 
 
-def _record_failure(events: EmbeddedEvents, delivery: Delivery, failure: Exception, on_parked: OnParked | None) -> None:
-    """Postpone or park the delivery. What follows from giving up is done first: a process may end in between."""
+def _record_failure(
+    events: EmbeddedEvents,
+    delivery: Delivery,
+    failure: Exception,
+    on_parked: OnParked | None,
+    subject: Mapping[str, str],
+) -> None:
+    """Postpone or park the delivery. What follows from giving up is done first: a process may end in between.
+
+    `subject` is what the handler had found it to be about.
+    """
     event, failing = delivery.event, events.judge(delivery, failure)
-    with about(**subject_of(event)):
+    with about(**subject):
         if failing.gives_up and on_parked is not None:
             follow_giving_up(on_parked, event, failing)
         events.fail(delivery, failure)

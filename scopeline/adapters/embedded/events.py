@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from scopeline.adapters.embedded.database import Database, Transaction, microseconds
 from scopeline.adapters.embedded.delivery import Delivery, back_off
-from scopeline.adapters.judging import Failing, judge
+from scopeline.adapters.judging import Failing, judge, log_parked
 from scopeline.domain.events import Event, Topic
 from scopeline.ports import LONGEST_WINDOW, OnParked, Parked
 
@@ -102,13 +102,14 @@ class EmbeddedEvents:
             else:
                 transaction.after_commit.append(lambda: self.database.arrivals.announce(event.type))
 
-    def parked(self) -> Iterable[Parked]:
+    def parked(self, *, since: datetime | None = None) -> Iterable[Parked]:
         """See the port."""
         with self.database.reading("Reading what is parked") as connection:
             rows = connection.execute(
-                "SELECT * FROM deliveries WHERE parked_at IS NOT NULL ORDER BY failed_at, id"
+                "SELECT * FROM deliveries WHERE parked_at IS NOT NULL AND failed_at >= ? ORDER BY failed_at, id",
+                (0 if since is None else microseconds(since),),
             ).fetchall()
-        return [_parked(row) for row in rows]
+        return map(_parked, rows)
 
     def replay(self, parked_id: str) -> bool:
         """See the port."""
@@ -167,14 +168,7 @@ class EmbeddedEvents:
         """The delivery failed: try again after a pause, or park it."""
         event, failing = delivery.event, self.judge(delivery, error)
         if failing.gives_up:
-            logger.error(
-                "%s of %s is parked after %d attempts: %s: %s",
-                event.type,
-                event.key,
-                delivery.attempt,
-                failing.code,
-                failing.reason,
-            )
+            log_parked(event, failing, delivery.attempt, str(delivery.id))
             self._park(delivery, failing)
             return
         pause = back_off(delivery.attempt, self._jitter())

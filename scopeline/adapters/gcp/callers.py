@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from google.auth import exceptions as auth_errors
 from google.oauth2 import id_token
 
+from scopeline.adapters.gcp.clients import beside_emulator
 from scopeline.domain.errors import Forbidden, ScopelineError, Unavailable
 from scopeline.settings import BadSetting, Settings
 
@@ -114,7 +115,7 @@ class PushCallers:
                 "Google's certificates cannot be had now, so that no token can be checked.",
                 code="certificates_unavailable",
             ) from error
-        except (auth_errors.GoogleAuthError, ValueError, TypeError, KeyError):
+        except (auth_errors.GoogleAuthError, ValueError, TypeError, KeyError, RecursionError):
             # Not `from` the library's error: its words may have the token in them.
             raise UntrustedCaller(
                 "The token's form, signature or dates are not right. Expected an OIDC token that Google signed and "
@@ -140,20 +141,20 @@ def _shown(value: object) -> str:
 def make_callers(settings: Settings, environment: Mapping[str, str] = os.environ) -> Callers:
     """The check that the settings ask for; none only beside a Pub/Sub emulator and outside of Cloud Run.
 
-    Cloud Run says with K_SERVICE that it is there (https://cloud.google.com/run/docs/container-contract). Raises
-    BadSetting where the audience or the service account is missing.
+    Raises BadSetting where the audience or the service account is missing.
     """
-    if environment.get("PUBSUB_EMULATOR_HOST") and not environment.get("K_SERVICE"):
+    if beside_emulator("PUBSUB_EMULATOR_HOST", environment):
         return AnyCaller()
-    for name in ("push_audience", "push_service_account"):
-        if not getattr(settings, name):
+    audience, service_account = settings.push_audience.strip(), settings.push_service_account.strip()
+    for name, value in (("push_audience", audience), ("push_service_account", service_account)):
+        if not value:
             raise BadSetting(
                 f"Setting {name} (SCOPELINE_{name.upper()}) is empty. Without it anybody could push to this function; "
                 "set it to what the push subscriptions have."
             )
     from google.auth.transport.requests import Request
 
-    return PushCallers(settings.push_audience, settings.push_service_account, KeptCertificates(Request()))
+    return PushCallers(audience, service_account, KeptCertificates(Request()))
 
 
 # ----------------------------------------------------------------------------------------------------- certificates

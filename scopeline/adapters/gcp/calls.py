@@ -3,10 +3,11 @@
 A call has `CALL_SECONDS`, all tries together `TOTAL_SECONDS`: less than a delivery's time, so that its failure is
 recorded and the delivery comes again.
 
-Of a call to Firestore and Pub/Sub, `CALL_SECONDS` bounds the whole. Of one to Cloud Storage it bounds each wait: for the
-connection, and for the next bytes of the answer. A transfer of bytes is bounded as a whole, too (`TimedStream`), looked
-at after every piece that Google's client takes from the line (8 KiB). Answers in JSON are small, and lists come in pages:
-only a line that drips byte by byte makes one of those calls longer; the function's own time limit ends it.
+Of a call to Firestore and Pub/Sub, `CALL_SECONDS` bounds the whole. Of one to Cloud Storage it bounds each wait: for
+the connection, and for the next bytes of the answer. A transfer of an object's bytes is bounded as a whole, too
+(`TimedStream`), looked at after every piece that Google's client takes from the line (8 KiB). Answers in JSON are
+small, and lists come in pages: only a line that drips byte by byte makes one of those calls longer; the function's own
+time limit ends it.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ PASSING: tuple[type[Exception], ...] = (
     auth_errors.TransportError,
 )
 # Rights that are missing are given by an administrator, and take minutes to be known everywhere.
-_REQUEST_TIMEOUT = 408
 FORBIDDEN: tuple[type[Exception], ...] = (
     google_errors.Forbidden,
     google_errors.Unauthorized,
     auth_errors.GoogleAuthError,
 )
+PROBLEMS: tuple[type[Exception], ...] = (google_errors.GoogleAPICallError, *PASSING)
+_REQUEST_TIMEOUT = 408
 
 
 def is_passing(error: BaseException) -> bool:
@@ -139,7 +141,7 @@ def google_problems(what: str) -> Iterator[None]:
             "account; check that it was applied.",
             code="not_permitted",
         ) from error
-    except (google_errors.GoogleAPICallError, *PASSING) as error:
+    except PROBLEMS as error:
         if is_passing(error):
             raise Unavailable(
                 f"{what} failed: {_words(error)}. It is tried again by itself.", code="google_unavailable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,14 @@ class Clients:
         self.subscriber.close()
         self.firestore.close()  # type: ignore[no-untyped-call]
         self.storage.close()
+
+
+def beside_emulator(variable: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether Google's `variable` (STORAGE_EMULATOR_HOST, ...) names an emulator, and this is not Cloud Run.
+
+    Cloud Run sets K_SERVICE (https://cloud.google.com/run/docs/container-contract), whatever else is set there.
+    """
+    return bool(environment.get(variable, "").strip()) and "K_SERVICE" not in environment
 
 
 def make_clients(project: str, database: str) -> Clients:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from scopeline.adapters.gcp.failures import DEAD_LETTER_MARK, Failures, event_of, failure_id
 from scopeline.adapters.gcp.messages import PushedMessage, to_event
-from scopeline.adapters.gcp.pubsub import PubSub
+from scopeline.adapters.gcp.pubsub import DeadLetter, PubSub
 from scopeline.adapters.gcp.topics import FLOWS, Flow
-from scopeline.adapters.judging import Failing, follow_giving_up, judge
-from scopeline.domain.errors import InvalidInput
+from scopeline.adapters.judging import Failing, judge
+from scopeline.domain.errors import InvalidInput, ScopelineError
 from scopeline.logs import about, subject_of, trace_of_message
 from scopeline.ports import OnParked
 
@@ -30,26 +31,35 @@ class DeadLetters:
         self._failures = failures
         self._clock = clock
 
-    def drain(self, on_parked: OnParked) -> None:
-        """Park what is there now. Each letter is written down first and acknowledged then.
+    def drain(self, on_parked: OnParked, until: float) -> list[Exception]:
+        """Park what is there now, until that moment of `time.monotonic`, at least one letter; what could not be done.
 
-        One that cannot be written down holds up no other; its error is raised at the end, and it comes again.
+        Each letter is written down first and acknowledged then. One that is not comes again after its deadline.
         """
         errors: list[Exception] = []
         for flow in FLOWS:
-            for _ in range(ROUNDS):
-                letters = self._pubsub.dead_letters(flow)
-                for letter in letters:
+            try:
+                for letter in self._letters(flow):
                     try:
                         self._park(flow, letter.message, on_parked)
                         self._pubsub.acknowledge(flow, letter)
                     except Exception as error:  # the boundary of a message: it stays where it is
                         logger.exception("A dead letter of %s could not be parked", flow.name)
                         errors.append(error)
-                if not letters:
+                    if time.monotonic() >= until:
+                        return errors
+            except ScopelineError as error:
+                errors.append(error)
+                if time.monotonic() >= until:
                     break
-        if errors:
-            raise errors[0]
+        return errors
+
+    def _letters(self, flow: Flow) -> Iterator[DeadLetter]:
+        for _ in range(ROUNDS):
+            letters = self._pubsub.dead_letters(flow)
+            yield from letters
+            if not letters:
+                return
 
     def _park(self, flow: Flow, message: PushedMessage, on_parked: OnParked) -> None:
         known = self._failures.find(failure_id(message))
@@ -66,12 +76,8 @@ class DeadLetters:
         if event is None:
             return
         with about(**subject_of(event), **trace_of_message(message.attributes)):
-            if understood:
-                follow_giving_up(on_parked, event, failing)
-            logger.error("%s of %s is parked: %s: %s", event.type, event.key, failing.code, failing.reason)
-            self._failures.record(
-                message, failing, max(delivered, known.attempts if known else 0), known, self._clock()
-            )
+            attempts = max(delivered, known.attempts if known else 0)
+            self._failures.settle(message, failing, attempts, known, self._clock(), on_parked if understood else None)
 
 
 def _delivery_count(message: PushedMessage) -> int:

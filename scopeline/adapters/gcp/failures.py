@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems
 from scopeline.adapters.gcp.indexes import FAILURES_OF_WORK, PARKED_FAILURES, ask
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_event
-from scopeline.adapters.judging import Failing
+from scopeline.adapters.judging import Failing, follow_giving_up, log_parked
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, Topic
-from scopeline.ports import Parked
+from scopeline.ports import OnParked, Parked
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentSnapshot
@@ -27,10 +28,27 @@ PAGE = 300
 LONGEST_BODY = 800_000
 KEPT_BYTES = 64 * 1024
 KEPT_ATTRIBUTES = 32
+# What messages.py and the receiver read. Pub/Sub takes 1,024 bytes in a value, so there is room for all of them.
+NEEDED_ATTRIBUTES = frozenset(
+    {
+        "type",
+        "key",
+        "id",
+        "accepted",
+        "since",
+        "window",
+        "trace",
+        "eventType",
+        "payloadFormat",
+        "overwrittenByGeneration",
+    }
+)
 KEPT_REASON = 10_000
 # What Pub/Sub adds when it moves a message to the dead letters.
 DEAD_LETTER_MARK = "CloudPubSubDeadLetter"
 _ID = re.compile(r"[0-9a-f]{40}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +124,26 @@ class Failures:
             found = self._collection.document(id_).get(retry=RETRY, timeout=CALL_SECONDS)
         return _from_document(found) if found.exists else None
 
+    def settle(
+        self,
+        message: PushedMessage,
+        failing: Failing,
+        attempts: int,
+        known: Failure | None,
+        now: datetime,
+        on_parked: OnParked | None,
+    ) -> None:
+        """`record`, after what follows from giving up (None: nothing does), and say so in the log."""
+        event = event_of(message)
+        if failing.gives_up and on_parked is not None:
+            follow_giving_up(on_parked, event, failing)
+        self.record(message, failing, attempts, known, now)
+        if failing.gives_up:
+            log_parked(event, failing, attempts, failure_id(message))
+            return
+        what = (event.type, event.key, failing.code, failing.reason, attempts)
+        logger.warning("%s of %s failed, and comes again: %s: %s (attempt %d)", *what)
+
     def record(
         self, message: PushedMessage, failing: Failing, attempts: int, known: Failure | None, now: datetime
     ) -> None:
@@ -148,9 +186,11 @@ class Failures:
             if failure.id == own or answered:
                 self.remove(failure.id)
 
-    def parked(self) -> Iterator[Failure]:
-        """What is parked, by its first failure, oldest first."""
+    def parked(self, since: datetime | None = None) -> Iterator[Failure]:
+        """What is parked, by its first failure, oldest first; from that moment of it on. Read `PAGE` at once."""
         query = ask(self._client, PARKED_FAILURES).limit(PAGE)
+        if since is not None:
+            query = query.start_at({"parked": since})
         page: list[DocumentSnapshot[Any]] = []
         while True:
             after = query.start_after(page[-1]) if page else query
@@ -175,18 +215,28 @@ def _moments(message: PushedMessage) -> tuple[datetime, datetime | None]:
 
 def _kept(message: PushedMessage) -> dict[str, Any]:
     """Body and attributes of a message, so that it can be published again; text where it is text, to be read."""
-    attributes = dict(sorted(_own(message.attributes).items()))
     body = message.data[:LONGEST_BODY]
     try:
         to_event(message)
     except InvalidInput:
         body = body[:KEPT_BYTES]
-        attributes = dict(list(attributes.items())[:KEPT_ATTRIBUTES])
-    text = json.dumps(attributes)
+    text = json.dumps(_kept_attributes(_own(message.attributes)))
     try:
         return {"body": body.decode(), "attributes": text}
     except UnicodeDecodeError:
         return {"body": body, "attributes": text}
+
+
+def _kept_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Those that a replay needs first, then others by name, as many as there is room for."""
+    kept: dict[str, str] = {}
+    room = KEPT_BYTES
+    for name in sorted(attributes, key=lambda name: (name not in NEEDED_ATTRIBUTES, name)):
+        room -= len(json.dumps({name: attributes[name]}))
+        if room < 0 or len(kept) == KEPT_ATTRIBUTES:
+            break
+        kept[name] = attributes[name]
+    return kept
 
 
 def _from_document(found: DocumentSnapshot[Any]) -> Failure:

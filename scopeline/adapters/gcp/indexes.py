@@ -2,8 +2,9 @@
 
 No document is hot: ids are hashes (`files`, `failures`), random (tokens, timers) or below a parent of their own
 (versions); sessions and tickets begin with a date or a topic, and are few. `body`, `write` and what only composites
-need (`updated_at` above all, which grows with every write of every file) have no index of their own: an index on a
-growing value takes about 500 writes a second in all.
+need have no index of their own. The composites that end in a growing moment, above all (`status`, `updated_at`) and
+(`session`, `updated_at`) of files, grow at the end of few prefixes: such an index takes about 500 writes a second in
+all (https://cloud.google.com/firestore/docs/best-practices#hotspots), over a hundred files, which is enough here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ PARKED_FAILURES = Query("parked_failures", "failures", (), ("parked",))
 FAILURES_OF_WORK = Query("failures_of_work", "failures", ("type", "key"), ())
 DUE_TIMERS = Query("due_timers", "timers", (), ("due",))
 INTERNAL = (PARKED_FAILURES, FAILURES_OF_WORK, DUE_TIMERS)
+
+# Collections of documents that are found by their key only.
+FOUND_BY_KEY = ("local_ids", "overlays", "erased_files")
 
 # Fields after whose moment Firestore deletes a document by itself, by collection.
 EXPIRES = {"tickets": "expires"}
@@ -80,7 +84,7 @@ def index_definitions(queries: Sequence[Query] = (*QUERIES, *INTERNAL)) -> dict[
         else:
             for name, order in parts:
                 single[group, name].add(order)
-    groups = sorted({_group(query) for query in queries} | set(EXPIRES))
+    groups = sorted({*map(_group, queries), *FOUND_BY_KEY, *EXPIRES})
     for group in groups:
         for name in (BODY, WRITE, *UNASKED.get(group, ()), *([EXPIRES[group]] if group in EXPIRES else [])):
             single[group, name].update()

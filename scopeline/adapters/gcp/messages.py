@@ -30,10 +30,11 @@ from scopeline.domain.documents import Moment
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.names import file_id
+from scopeline.logs import trace_for_message
 
 PUBSUB_EVENT = "google.cloud.pubsub.topic.v1.messagePublished"
-# Eventarc's types for Cloud Storage, and what the bucket's own notifications call the same. Of `archived`, Eventarc does
-# not say whether the version was deleted or has a successor: it is refused.
+# Eventarc's types for Cloud Storage, and what the bucket's own notifications call the same. Of `archived`, Eventarc
+# does not say whether the version was deleted or has a successor: it is refused.
 STORAGE_EVENTS = {
     "google.cloud.storage.object.v1.finalized": "OBJECT_FINALIZE",
     "google.cloud.storage.object.v1.deleted": "OBJECT_DELETE",
@@ -96,8 +97,9 @@ class Outgoing:
 
 
 def to_outgoing(event: Event, **attributes: str) -> Outgoing:
-    """The message of an event of our own, with what the adapter needs beside it."""
-    return Outgoing(json.dumps(event.to_json()).encode(), {"type": str(event.type), "key": event.key, **attributes})
+    """The message of an event of our own, with what the adapter needs beside it, and the trace of what caused it."""
+    told = {"type": str(event.type), "key": event.key, **trace_for_message(), **attributes}
+    return Outgoing(json.dumps(event.to_json()).encode(), told)
 
 
 def decode_push(headers: Mapping[str, str], body: bytes) -> PushedMessage:

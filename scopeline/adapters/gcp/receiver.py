@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from enum import Enum
 
 from scopeline.adapters.gcp.events import GoogleEvents
 from scopeline.adapters.gcp.failures import event_of, failure_id
 from scopeline.adapters.gcp.messages import PushedMessage, to_event
-from scopeline.adapters.gcp.tickets import AFTER_WINDOW, LONGEST_WAIT
-from scopeline.adapters.judging import follow_giving_up, judge
+from scopeline.adapters.gcp.tickets import LONGEST_WAIT
+from scopeline.adapters.judging import judge
 from scopeline.domain.errors import InvalidInput, ScopelineError
 from scopeline.domain.events import Event, Topic
 from scopeline.logs import about, subject_of, trace_of_message
 from scopeline.ports import LONGEST_WINDOW, OnParked
 
 Handlers = Mapping[Topic, Callable[[Event], None]]
+
+NO_TIME = timedelta(0)
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +32,17 @@ class Outcome(Enum):
     AGAIN = "again"
 
 
-def sleep_until(moment: datetime) -> None:
-    """Return at that time of this machine's clock, or after it."""
-    while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
-        time.sleep(left)
+def pause(left: timedelta) -> None:
+    """Return after that time, at once where it is not over zero. Setting this machine's clock changes nothing."""
+    time.sleep(max(0.0, left.total_seconds()))
 
 
 class Receiver:
     """Receives the messages of one function.
 
-    `wait` returns when a time has come. What it raises, and every BaseException (the end of the process), passes:
-    nothing is recorded, and the message comes again after its deadline. So it does where a handler works for longer
-    than the deadline: the services bear a second delivery at the same time.
+    `wait` returns after a time. What is no Exception (the end of the process) passes: nothing is recorded, and the
+    message comes again after its deadline. So it does where a handler works for longer than the deadline: the services
+    bear a second delivery at the same time.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Receiver:
         events: GoogleEvents,
         handlers: Handlers,
         on_parked: OnParked,
-        wait: Callable[[datetime], None] = sleep_until,
+        wait: Callable[[timedelta], None] = pause,
     ) -> None:
         self._events = events
         self._handlers = handlers
@@ -70,16 +71,10 @@ class Receiver:
     def _receive(self, event: Event, message: PushedMessage) -> Outcome:
         try:
             handler = self._handler(event)
-            start = self._start(event, message)
-        except Exception as error:  # the boundary of a message: the failure is recorded with it
-            if not isinstance(error, ScopelineError):
-                logger.exception("%s of %s raised", event.type, event.key)
-            return self._failed(event, message, error)
-        if start is None:
-            return Outcome.DONE
-        if start > self._events.clock():
-            self._wait(start)
-        try:
+            left = self._left(event, message)
+            if left is None:
+                return Outcome.DONE
+            self._wait(left)
             handler(event)
         except Exception as error:  # the boundary of a message: the failure is recorded with it
             if not isinstance(error, ScopelineError):
@@ -102,21 +97,19 @@ class Receiver:
             )
         return handler
 
-    def _start(self, event: Event, message: PushedMessage) -> datetime | None:
-        """When the handler is to start; None where another message or a timer delivers for this one."""
-        events, now, window = self._events, self._events.clock(), message.window
+    def _left(self, event: Event, message: PushedMessage) -> timedelta | None:
+        """How long the handler is to wait; None where another message or a timer delivers for this one."""
+        window = message.window
         if window is None:
-            return now
+            return NO_TIME
         window = min(window, LONGEST_WINDOW)
-        ticket = events.tickets.claim(event, message, window)
+        ticket = self._events.tickets.claim(event, message, window)
         if not ticket.mine:
             return None
-        # The message was accepted before now, so its window ends no later than this, whatever the clock here says.
-        start = min(ticket.due, now + window + AFTER_WINDOW)
-        if window > LONGEST_WAIT and start > now:
-            events.postpone(event, message, start)
+        if window > LONGEST_WAIT and ticket.left > NO_TIME:
+            self._events.postpone(event, message, ticket.due)
             return None
-        return start
+        return ticket.left
 
     def _failed(self, event: Event, message: PushedMessage, error: Exception, *, understood: bool = True) -> Outcome:
         """Record what the handler raised; the delivery comes again, or is parked after what follows from that."""
@@ -125,21 +118,9 @@ class Receiver:
             known = events.failures.find(failure_id(message))
             attempt = message.attempt or (known.attempts if known else 0) + 1
             failing = judge(error, attempt, events.attempts)
-            if failing.gives_up and understood:
-                follow_giving_up(self._on_parked, event, failing)
-            events.failures.record(message, failing, attempt, known, events.clock())
+            on_parked = self._on_parked if understood else None
+            events.failures.settle(message, failing, attempt, known, events.clock(), on_parked)
         except ScopelineError as problem:
             logger.error("%s of %s failed, which could not be recorded: %s: %s", event.type, event.key, error, problem)
             return Outcome.AGAIN
-        if failing.gives_up:
-            logger.error(
-                "%s of %s is parked after %d attempts: %s: %s",
-                event.type,
-                event.key,
-                attempt,
-                failing.code,
-                failing.reason,
-            )
-            return Outcome.DONE
-        logger.warning("%s of %s failed, and comes again: %s: %s", event.type, event.key, failing.code, failing.reason)
-        return Outcome.AGAIN
+        return Outcome.DONE if failing.gives_up else Outcome.AGAIN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from google.auth.credentials import Signing
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, google_problems
+from scopeline.adapters.gcp.clients import beside_emulator
 from scopeline.download_headers import content_disposition, safe_type
 
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ _EMULATED = "scopeline@emulator.invalid"
 def make_signer(service_account: str) -> Sign | None:
     """Who signs here; None where nobody can, so that the API sends the bytes itself.
 
-    Beside an emulator, which checks no signature, a key made for this process. In the cloud, the credentials' own key
-    or, where they have none, IAM's signBlob as `service_account` (an e-mail address), which needs the role
-    roles/iam.serviceAccountTokenCreator on it. Raises Unavailable (`not_permitted`) where there are no credentials.
+    Beside an emulator, which checks no signature, and outside of Cloud Run, a key made for this process. In the cloud,
+    the credentials' own key or, where they have none, IAM's signBlob as `service_account` (an e-mail address), which
+    needs the role roles/iam.serviceAccountTokenCreator on it. Raises Unavailable (`not_permitted`) where there are no
+    credentials.
     """
-    if os.environ.get("STORAGE_EMULATOR_HOST"):
+    if beside_emulator("STORAGE_EMULATOR_HOST"):
         return _signing_as(_EMULATED, _throw_away_key())
     import google.auth
     from google.auth.iam import Signer as IamSigner

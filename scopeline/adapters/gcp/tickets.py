@@ -28,10 +28,19 @@ TICKET_KEPT = timedelta(days=8)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A window's ticket: `mine` says that this message delivers for all, not before `due`."""
+    """A window's ticket: `mine` says that this message delivers for all, not before `due`.
+
+    `told` is Google's time of the answer. Both are Google's, so this machine's clock may be off.
+    """
 
     mine: bool
     due: datetime
+    told: datetime
+
+    @property
+    def left(self) -> timedelta:
+        """The time to wait; not over zero where it has passed."""
+        return self.due - self.told
 
 
 class Tickets:
@@ -52,8 +61,9 @@ class Tickets:
             found = document.get(retry=RETRY, timeout=CALL_SECONDS)
             if not found.exists:
                 try:
-                    document.create(content, retry=RETRY, timeout=CALL_SECONDS)
-                    return Ticket(True, due)
+                    return Ticket(True, due, document.create(content, retry=RETRY, timeout=CALL_SECONDS).update_time)
                 except AlreadyExists:
                     found = document.get(retry=RETRY, timeout=CALL_SECONDS)
-        return Ticket(not found.exists or found.get("message") == message.id, due)
+                if not found.exists:
+                    raise ConnectionError("Firestore's answer about the ticket is empty")
+        return Ticket(found.get("message") == message.id, due, found.read_time)

@@ -23,10 +23,12 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A message that waits for its time."""
+    """A message that waits for its time `due`. `told` is Firestore's time when it was found."""
 
     id: str
     message: Outgoing
+    due: datetime
+    told: datetime
 
 
 class Timers:
@@ -46,7 +48,7 @@ class Timers:
                 return
 
     def due(self, now: datetime) -> Iterator[Timer]:
-        """The timers that are due, oldest first."""
+        """The timers that are due at `now`, oldest first."""
         query = ask(self._client, DUE_TIMERS).where(filter=FieldFilter("due", "<=", now)).limit(PAGE)
         page: list[DocumentSnapshot[Any]] = []
         while True:
@@ -54,7 +56,8 @@ class Timers:
             with google_problems("Looking for timers that are due"):
                 page = after.get(retry=RETRY, timeout=CALL_SECONDS)
             for found in page:
-                yield Timer(found.id, Outgoing(found.get("body").encode(), json.loads(found.get("attributes"))))
+                message = Outgoing(found.get("body").encode(), json.loads(found.get("attributes")))
+                yield Timer(found.id, message, found.get("due"), found.read_time)
             if len(page) < PAGE:
                 return
 

@@ -11,10 +11,10 @@ from scopeline.domain.files import File, FileVersion
 from scopeline.domain.findings import Finding
 from scopeline.domain.names import file_id
 from scopeline.domain.sweeps import SweepState
-from scopeline.ports import FILES, FINDINGS, find_all
+from scopeline.ports import FILES, FINDINGS
 from scopeline.services.backend import Backend
-from scopeline.services.files import get_version
-from scopeline.services.findings import compare, look_again
+from scopeline.services.files import get_version, list_versions
+from scopeline.services.findings import compare, settle
 from scopeline.services.sweeping.tasks import STUCK_AFTER, ParkedWork, Portion, Task, look_at
 from scopeline.services.tombstones import erased_session_of
 
@@ -22,17 +22,13 @@ log = logging.getLogger(__name__)
 
 # How many objects or files one sweep compares; a round of a million takes some days.
 PORTION = 300
+# How many findings are compared at a time: a sweep looks at its watch in between.
+FINDINGS_PORTION = 50
 EVERY = timedelta(days=1)
 
 
 def compare_objects(backend: Backend, state: SweepState) -> Portion:
-    """Current objects of raw: one that the catalog does not know is announced, one that differs becomes a finding.
-
-    A round begins with what the ones before found.
-    """
-    if state.cursor is None:
-        for finding in find_all(backend.catalog, Finding, FINDINGS):
-            look_again(backend, finding.id)
+    """Current objects of raw: one that the catalog does not know is announced, one that differs becomes a finding."""
     objects = list(itertools.islice(backend.raw.list(after=state.cursor or ""), PORTION))
     parked = ParkedWork(backend)
 
@@ -45,35 +41,56 @@ def compare_objects(backend: Backend, state: SweepState) -> Portion:
             return False
         if _belongs_to_the_erased(backend, stored):
             return _delete(backend, stored.name)
-        if parked.holds(key, Topic.OBJECT_FINALIZED):
+        finalized = _event(backend, Topic.OBJECT_FINALIZED, stored)
+        if parked.holds(finalized):
             return False
         log.warning("Object %s, generation %d, is not in the catalog.", stored.name, stored.generation)
-        _publish(backend, Topic.OBJECT_FINALIZED, stored)
+        backend.events.publish(finalized)
         return True
 
     return look_at(objects, look, objects[-1].name if len(objects) == PORTION else None)
 
 
 def compare_files(backend: Backend, state: SweepState) -> Portion:
-    """Files of the catalog: one whose current version is not stored any more is told to be deleted."""
+    """Files of the catalog: one whose current version is gone, or current no more, is told to be deleted."""
     page = backend.catalog.find(File, FILES, limit=PORTION, cursor=state.cursor)
     parked = ParkedWork(backend)
 
     def look(file: File) -> bool:
         if file.generation is None or file.bucket != backend.raw.bucket:
             return False
-        if backend.raw.stat(file.object, file.generation) is not None:
-            return False
-        if parked.holds(file.id, Topic.OBJECT_DELETED):
+        if not _is_gone(backend, file, file.generation):
             return False
         version = get_version(backend, file.id, file.generation)
         if version is None:
             return False
-        log.warning("Object %s, generation %d, is in the catalog and not stored.", file.object, file.generation)
-        _publish(backend, Topic.OBJECT_DELETED, _object_of(file, version))
+        deleted = _event(backend, Topic.OBJECT_DELETED, _object_of(file, version))
+        if parked.holds(deleted):
+            return False
+        log.warning("Object %s, generation %d, is in the catalog and was deleted.", file.object, file.generation)
+        backend.events.publish(deleted)
         return True
 
     return look_at(page.items, look, page.cursor)
+
+
+def look_at_findings(backend: Backend, state: SweepState) -> Portion:
+    """What was found before: it is compared again, and goes where it was mended or sent again."""
+    page = backend.catalog.find(Finding, FINDINGS, limit=FINDINGS_PORTION, cursor=state.cursor)
+    return look_at(page.items, lambda finding: settle(backend, finding), page.cursor)
+
+
+def _is_gone(backend: Backend, file: File, generation: int) -> bool:
+    """Whether the file's version is not stored, or was deleted by its name alone: the store keeps it as an old one.
+
+    Where a later version was deleted, the name has no current version either, and the file's is an old one rightly.
+    """
+    current = backend.raw.stat(file.object)
+    if current is not None and current.generation == generation:
+        return False
+    if backend.raw.stat(file.object, generation) is None:
+        return True
+    return current is None and all(known.generation <= generation for known in list_versions(backend, file.id))
 
 
 def _belongs_to_the_erased(backend: Backend, stored: StoredObject) -> bool:
@@ -105,10 +122,11 @@ def _object_of(file: File, version: FileVersion) -> StoredObject:
     )
 
 
-def _publish(backend: Backend, topic: Topic, stored: StoredObject) -> None:
+def _event(backend: Backend, topic: Topic, stored: StoredObject) -> Event:
     data = stored.model_dump(mode="json")
-    backend.events.publish(Event(type=topic, key=file_id(stored.bucket, stored.name), at=backend.clock(), data=data))
+    return Event(type=topic, key=file_id(stored.bucket, stored.name), at=backend.clock(), data=data)
 
 
+KNOWN_FINDINGS = Task("findings", EVERY, look_at_findings)
 OBJECTS = Task("objects", EVERY, compare_objects, slow=True)
 CATALOG_FILES = Task("catalog_files", EVERY, compare_files, slow=True)

@@ -8,8 +8,9 @@ from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.sessions import Handling, Session, SessionState
 from scopeline.domain.sweeps import SweepState
-from scopeline.ports import FILES_IN_STATUS, SESSIONS_CHANGED, SESSIONS_IN_STATE
+from scopeline.ports import FILES_IN_STATUS, RECORDS_BEHIND, SESSIONS_CHANGED, SESSIONS_IN_STATE
 from scopeline.services.backend import Backend
+from scopeline.services.build import window_for
 from scopeline.services.sweeping.tasks import STUCK_AFTER, ParkedWork, Portion, Task, look_at
 
 PAGE = 100
@@ -27,10 +28,9 @@ def look_for_unread_files(backend: Backend, state: SweepState) -> Portion:
     parked = ParkedWork(backend)
 
     def look(file: File) -> bool:
-        if parked.holds(file.id, Topic.OBJECT_FINALIZED, Topic.OBJECT_CHANGED):
-            return False
-        _publish(backend, Topic.OBJECT_CHANGED, file.id, bucket=file.bucket, object=file.object)
-        return True
+        stored = _event(backend, Topic.OBJECT_FINALIZED, file.id, generation=file.generation)
+        changed = _event(backend, Topic.OBJECT_CHANGED, file.id, bucket=file.bucket, object=file.object)
+        return _publish_unless(backend, parked.holds(stored, changed), changed)
 
     return look_at(page.items, look, page.cursor)
 
@@ -48,10 +48,26 @@ def look_for_missing_records(backend: Backend, state: SweepState) -> Portion:
         if now < session.end.received + STUCK_AFTER:
             # An END that came late, whose event is on its way.
             return False
-        if parked.holds(session.id, Topic.SESSION_ENDED, Topic.SESSION_CHANGED):
+        ended, changed = (_event(backend, topic, session.id) for topic in (Topic.SESSION_ENDED, Topic.SESSION_CHANGED))
+        return _publish_unless(backend, parked.holds(ended, changed), ended)
+
+    return look_at(page.items, look, page.cursor)
+
+
+def look_for_outdated_records(backend: Backend, state: SweepState) -> Portion:
+    """Records that do not follow a change, the time in which changes are joined apart: `session.changed`."""
+    now = backend.clock()
+    page = backend.catalog.find(Session, RECORDS_BEHIND, before=now - STUCK_AFTER, limit=PAGE, cursor=state.cursor)
+    parked = ParkedWork(backend)
+
+    def look(session: Session) -> bool:
+        behind_since = session.changes.behind_since
+        if session.erased or session.state is not SessionState.RECORDED or behind_since is None:
             return False
-        _publish(backend, Topic.SESSION_ENDED, session.id)
-        return True
+        if now < behind_since + window_for(session) + STUCK_AFTER:
+            return False
+        ended, changed = (_event(backend, topic, session.id) for topic in (Topic.SESSION_ENDED, Topic.SESSION_CHANGED))
+        return _publish_unless(backend, parked.holds(ended, changed), changed)
 
     return look_at(page.items, look, page.cursor)
 
@@ -76,18 +92,25 @@ def look_for_unpublished_records(backend: Backend, state: SweepState) -> Portion
         record = session.record
         if session.erased or session.handling is not Handling.NORMAL or record is None:
             return False
-        if record.published_version == record.version or parked.holds(session.id, Topic.RECORD_BUILT):
+        if record.published_version == record.version:
             return False
-        _publish(backend, Topic.RECORD_BUILT, session.id, version=record.version, inputs=record.inputs)
-        return True
+        built = _event(backend, Topic.RECORD_BUILT, session.id, version=record.version, inputs=record.inputs)
+        return _publish_unless(backend, parked.holds(built), built)
 
     return look_at(page.items, look, page.cursor)
 
 
-def _publish(backend: Backend, topic: Topic, key: str, **data: object) -> None:
-    backend.events.coalesce(Event(type=topic, key=key, at=backend.clock(), data=data), timedelta(0))
+def _event(backend: Backend, topic: Topic, key: str, **data: object) -> Event:
+    return Event(type=topic, key=key, at=backend.clock(), data=data)
+
+
+def _publish_unless(backend: Backend, is_parked: bool, event: Event) -> bool:
+    if not is_parked:
+        backend.events.coalesce(event, timedelta(0))
+    return not is_parked
 
 
 UNREAD_FILES = Task("unread_files", EVERY, look_for_unread_files)
 MISSING_RECORDS = Task("missing_records", EVERY, look_for_missing_records)
+OUTDATED_RECORDS = Task("outdated_records", EVERY, look_for_outdated_records)
 UNPUBLISHED_RECORDS = Task("unpublished_records", EVERY, look_for_unpublished_records)

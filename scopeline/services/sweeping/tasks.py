@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from scopeline.domain.errors import ScopelineError, Unavailable
-from scopeline.domain.events import Topic
+from scopeline.domain.events import Event, Topic
 from scopeline.domain.sweeps import SweepState
 from scopeline.services.backend import Backend
 
@@ -74,10 +75,13 @@ class ParkedWork:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._known: set[tuple[Topic, str]] | None = None
+        self._known: dict[tuple[Topic, str], list[Event]] | None = None
 
-    def holds(self, key: str, *topics: Topic) -> bool:
-        """Whether a delivery of one of the topics with this key is parked."""
+    def holds(self, *events: Event) -> bool:
+        """Whether a delivery is parked that asks for the same as one of the events."""
         if self._known is None:
-            self._known = {(parked.event.type, parked.event.key) for parked in self._backend.events.parked()}
-        return any((topic, key) in self._known for topic in topics)
+            self._known = defaultdict(list)
+            for parked in self._backend.events.parked():
+                self._known[parked.event.type, parked.event.key].append(parked.event)
+        known = self._known
+        return any(event.answers(parked) for event in events for parked in known.get((event.type, event.key), ()))

@@ -26,11 +26,16 @@ def plan_of(database: Database, query: Query, **more: Any) -> str:
         return " | ".join(row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
 
+def columns_of(query: Query) -> tuple[object, ...]:
+    """What an index for the query is made of, which is read in both directions."""
+    return query.collection, query.equal, query.order
+
+
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
 def test_every_query_is_answered_from_its_index_without_sorting(tmp_path: Path, query: Query) -> None:
     with closing(Database(tmp_path)) as database:
         plan = plan_of(database, query)
-        assert f"INDEX query_{query.name}_" in plan
+        assert any(f"INDEX query_{one.name}_" in plan for one in QUERIES if columns_of(one) == columns_of(query))
         assert "TEMP B-TREE" not in plan
 
 
@@ -43,7 +48,8 @@ def test_indexes_of_queries_that_are_gone_are_dropped(tmp_path: Path) -> None:
         with database.reading() as connection:
             names = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     assert "query_old_00000000" not in names
-    assert sum(name.startswith("query_") for name in names) == len(QUERIES)
+    distinct = {columns_of(query) for query in QUERIES}
+    assert sum(name.startswith("query_") for name in names) == len(distinct) < len(QUERIES)
 
 
 def test_documents_are_durable_when_the_call_returns(tmp_path: Path) -> None:

@@ -198,6 +198,29 @@ class TestTransactions:
                 thread.join()
         assert numbers == list(range(1, 81))
 
+    def test_what_a_thread_has_begun_it_finishes_though_the_database_is_closed(self, tmp_path: Path) -> None:
+        """SQLite's library ends the process where a connection is closed that another thread uses."""
+        begun, closed = threading.Event(), threading.Event()
+        counted: list[int] = []
+
+        def count(database: Database) -> None:
+            with database.transaction() as transaction:
+                begun.set()
+                closed.wait(30)
+                counted.append(transaction.next_number("generation"))
+            with pytest.raises(RuntimeError, match="is closed"), database.reading():
+                pytest.fail("a closed database was read")
+
+        with closing(Database(tmp_path)) as database:
+            counting = threading.Thread(target=count, args=(database,))
+            counting.start()
+            assert begun.wait(30)
+        closed.set()
+        counting.join(30)
+        assert counted == [1]
+        with closing(Database(tmp_path)) as database, database.transaction() as transaction:
+            assert transaction.next_number("generation") == 2
+
     def test_a_full_database_is_a_full_disk_and_nothing_is_half_stored(self, tmp_path: Path) -> None:
         with closing(Database(tmp_path)) as database:
             catalog = EmbeddedCatalog(database)

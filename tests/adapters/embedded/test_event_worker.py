@@ -410,7 +410,7 @@ class TestLog:
         events.publish(event("s", Topic.RECORD_BUILT))
         run_once(events, {Topic.RECORD_BUILT: fail})
         (line,) = caplog.messages
-        assert line == "record.built of s is parked after 1 attempts: site_unavailable: The site is away."
+        assert line == "record.built of s is parked as 1 after 1 attempt: site_unavailable: The site is away."
         assert about == [{"topic": "record.built", "session": "s"}]
 
     def test_what_gave_up_names_no_secret(self, database: Database) -> None:

@@ -207,6 +207,14 @@ def test_changed_claims_lose_their_signature(callers: PushCallers, google: Signe
     assert refusal(lambda: callers.check(f"Bearer {head}.{claims}.{signature}")).status == 401
 
 
+def test_a_token_that_is_nested_too_deeply_to_be_read_is_refused(callers: PushCallers, google: Signer) -> None:
+    head, claims, signature = google.token().split(".")
+    deep = base64.urlsafe_b64encode(b"[" * 100_000).rstrip(b"=").decode()
+    for token in (f"{deep}.{claims}.{signature}", f"{head}.{deep}.{signature}"):
+        error = refusal(lambda token=token: callers.check(f"Bearer {token}"))  # type: ignore[misc]
+        assert (error.status, error.code) == (401, "token_invalid")
+
+
 PARTS = st.one_of(
     st.text(max_size=40),
     st.recursive(
@@ -296,11 +304,18 @@ CHECKED = Settings(push_audience=AUDIENCE, push_service_account=ACCOUNT)
 def test_the_check_is_off_only_beside_an_emulator_and_outside_of_cloud_run() -> None:
     emulator = {"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085"}
     assert isinstance(make_callers(Settings(), emulator), AnyCaller)
-    for environment in ({}, {"K_SERVICE": "extract"}, {**emulator, "K_SERVICE": "extract"}):
+    for environment in (
+        {},
+        {"PUBSUB_EMULATOR_HOST": " "},
+        {"K_SERVICE": "extract"},
+        {**emulator, "K_SERVICE": "extract"},
+        {**emulator, "K_SERVICE": ""},
+    ):
         assert isinstance(make_callers(CHECKED, environment), PushCallers)
         for missing in ("push_audience", "push_service_account"):
-            with pytest.raises(BadSetting, match=f"SCOPELINE_{missing.upper()}"):
-                make_callers(CHECKED.model_copy(update={missing: ""}), environment)
+            for empty in ("", " "):
+                with pytest.raises(BadSetting, match=f"SCOPELINE_{missing.upper()}"):
+                    make_callers(CHECKED.model_copy(update={missing: empty}), environment)
 
 
 def test_any_caller_may_push_beside_an_emulator() -> None:

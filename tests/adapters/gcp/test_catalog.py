@@ -220,7 +220,16 @@ PASSING_ERRORS = [
     google_errors.ServiceUnavailable("Try again"),
     google_errors.DeadlineExceeded("Too slow"),
     google_errors.InternalServerError("Oops"),
+    google_errors.Cancelled("The stream was reset"),
 ]
+# What Firestore says where Terraform was not applied, or an index is not ready yet.
+NO_INDEX = google_errors.FailedPrecondition(
+    "The query requires an index. That index is currently building and cannot be used yet. See its status here: https://x"
+)
+NO_INDEX_AT_ALL = google_errors.FailedPrecondition("The query requires an index. You can create it here: https://x")
+NO_DATABASE = google_errors.NotFound(
+    "The database (default) does not exist for project p Please visit https://x to add a Cloud Firestore database."
+)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "update"])
@@ -262,6 +271,38 @@ def test_errors_that_stay_are_told_with_their_code(
     with pytest.raises(Unavailable) as told:
         CALLS[name](catalog)
     assert told.value.code == code
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("error", "code"), [(NO_INDEX, "no_index"), (NO_INDEX_AT_ALL, "no_index"), (NO_DATABASE, "no_database")]
+)
+def test_what_terraform_has_not_made_yet_is_said_and_waited_for(
+    catalog: GoogleCatalog,
+    answer_with: Callable[[list[Exception]], None],
+    name: str,
+    error: Exception,
+    code: str,
+) -> None:
+    answer_with([error])
+    with pytest.raises(Unavailable, match="Terraform") as told:
+        CALLS[name](catalog)
+    assert told.value.code == code
+
+
+def test_a_document_that_another_one_changed_or_removed_is_no_missing_index_or_database(
+    catalog: GoogleCatalog, client: firestore.Client
+) -> None:
+    catalog.create(titan())
+    revision = revision_of(catalog)
+    catalog.update(titan("Titan 2"), revision)
+    with pytest.raises(PreconditionFailed):
+        catalog.update(titan("Titan 3"), revision)
+    gone = revision_of(catalog)
+    assert catalog.delete("instruments/titan")
+    with pytest.raises(PreconditionFailed):
+        catalog.update(titan("Titan 3"), gone)
+    assert catalog.delete("instruments/the database does not exist") is False
 
 
 def test_an_update_that_met_another_one_is_not_repeated_as_it_is(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -13,8 +15,9 @@ from google_deliveries import GoogleDeliveries, Killed
 from push_endpoint import push_endpoint
 
 from scopeline.adapters.gcp.events import GoogleEvents
-from scopeline.adapters.gcp.messages import Outgoing, PushedMessage
+from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_outgoing
 from scopeline.adapters.gcp.receiver import Outcome
+from scopeline.adapters.gcp.topics import BUILD, Flow
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.local.resources import make_subscriptions, make_topics, remove_subscriptions
@@ -25,6 +28,13 @@ LATER = timedelta(minutes=20)
 
 def ended(deliveries: GoogleDeliveries, **data: Any) -> Event:
     return Event(type=Topic.SESSION_ENDED, key="20260206-titan-7f3k2a", at=deliveries.now(), data=data)
+
+
+def give_up(deliveries: GoogleDeliveries, message: Outgoing) -> None:
+    """Do as Pub/Sub does after the last attempt."""
+    topic = BUILD.dead_letters(deliveries.settings.topic_prefix)
+    path = deliveries.clients.publisher.topic_path(deliveries.settings.project, topic)
+    deliveries.clients.publisher.publish(path, message.data, **message.attributes).result(timeout=10)
 
 
 @contextmanager
@@ -127,6 +137,20 @@ class TestReplays:
             assert (parked.code, parked.id != parked_id) == ("still_no", True)
             parked_id = parked.id
 
+    @pytest.mark.parametrize("when", ["at once", "after it failed again"])
+    def test_what_two_replay_at_once_stays_one_failure(
+        self, deliveries: GoogleDeliveries, monkeypatch: pytest.MonkeyPatch, parked_id: str, when: str
+    ) -> None:
+        failure = deliveries.events.failures.find(parked_id)
+        for replays in [8] if when == "at once" else [7, 1]:
+            with monkeypatch.context() as patch:
+                # Each of them has read the failure before another one removed it.
+                patch.setattr(deliveries.events.failures, "find", lambda id_: failure)
+                with ThreadPoolExecutor(8) as threads:
+                    assert all(threads.map(lambda _: deliveries.events.replay(parked_id), range(replays)))
+            assert len(deliver(deliveries, fail=InvalidInput("still no"))) == replays
+        assert len(list(deliveries.events.parked())) == 1
+
     def test_what_was_joined_is_replayed_at_once(self, deliveries: GoogleDeliveries) -> None:
         deliveries.events.coalesce(ended(deliveries), timedelta(minutes=8))
         deliveries.advance(3600)
@@ -171,6 +195,44 @@ class TestReplays:
         deliveries.advance(LATER.total_seconds())
         assert len(deliver(deliveries)) == 1
         assert len(list(deliveries.events.timers.due(deliveries.now()))) == 3
+
+    def test_a_timer_that_cannot_be_published_holds_up_no_other_and_no_dead_letter(
+        self, deliveries: GoogleDeliveries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for n in range(3):
+            deliveries.events.publish(ended(deliveries, n=n), not_before=deliveries.now() + LATER)
+        letter = to_outgoing(ended(deliveries, n=3), id="letter")
+        give_up(deliveries, letter)
+        deliveries.advance(LATER.total_seconds())
+        publish = deliveries.events.pubsub.publish
+
+        def refuse_the_first(flow: Flow, message: Outgoing) -> None:
+            if json.loads(message.data)["data"]["n"] == 0:
+                raise RuntimeError("it cannot be published")
+            publish(flow, message)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(deliveries.events.pubsub, "publish", refuse_the_first)
+            with pytest.raises(RuntimeError, match="cannot be published"):
+                deliveries.maintain()
+        assert [parked.event.data["n"] for parked in deliveries.events.parked()] == [3]
+        deliveries.collect()
+        assert [json.loads(held.message.data)["data"]["n"] for held in deliveries.held] == [1, 2]
+        assert [event.data["n"] for event in deliver(deliveries)] == [1, 2, 0]
+
+    def test_a_call_whose_time_is_up_leaves_the_rest_to_the_next(
+        self, deliveries: GoogleDeliveries, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scopeline.adapters.gcp.events.PART_SECONDS", 0)
+        monkeypatch.setattr("scopeline.adapters.gcp.pubsub.PULLED", 1)
+        for n in range(3):
+            deliveries.events.publish(ended(deliveries, n=n), not_before=deliveries.now() + LATER)
+            give_up(deliveries, to_outgoing(ended(deliveries, n=n), id=str(n)))
+        deliveries.advance(LATER.total_seconds())
+        for done in (1, 2, 3):
+            deliveries.maintain()
+            deliveries.collect()
+            assert (len(deliveries.held), len(list(deliveries.events.parked()))) == (done, done)
 
 
 class TestPubSub:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from google.cloud.firestore_v1.types import StructuredQuery
 
+from scopeline import domain
 from scopeline.adapters.gcp.catalog import GoogleCatalog
 from scopeline.adapters.gcp.failures import Failures
 from scopeline.adapters.gcp.indexes import EXPIRES, INTERNAL, index_definitions, index_file
@@ -21,7 +24,7 @@ from scopeline.adapters.gcp.messages import Outgoing, PushedMessage
 from scopeline.adapters.gcp.tickets import Tickets
 from scopeline.adapters.gcp.timers import Timers
 from scopeline.adapters.judging import Failing
-from scopeline.adapters.questions import pose
+from scopeline.adapters.questions import place_of, pose
 from scopeline.domain.documents import Document
 from scopeline.domain.errors import InvalidInput
 from scopeline.domain.events import Event, Topic
@@ -120,6 +123,16 @@ def test_no_field_of_an_internal_document_is_indexed_unasked(emulators: object) 
             fields = document.to_dict()
             assert fields.keys() <= singles(group).keys(), group
             assert group not in EXPIRES or isinstance(fields[EXPIRES[group]], datetime)
+
+
+def test_no_text_of_a_document_is_indexed_unasked() -> None:
+    """A field without an override has two indexes of its own, in both directions."""
+    for module in pkgutil.iter_modules(domain.__path__, f"{domain.__name__}."):
+        importlib.import_module(module.name)
+    for kind in Document.__subclasses__():
+        made = kind.model_construct(**dict.fromkeys(kind.model_fields, "x"))
+        group = place_of(made).collection.rpartition("/")[2]
+        assert singles(group)["body"] == singles(group)["write"] == [], kind.__name__
 
 
 def test_no_index_is_given_that_nobody_asks() -> None:

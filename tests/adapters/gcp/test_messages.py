@@ -117,6 +117,17 @@ class TestRequests:
             ({}, b'{"message": {"messageId": "\\ud800", "publishTime": "2026-02-06T12:00:00Z"}}', "Pub/Sub push"),
             ({"ce-type": PUBSUB_EVENT}, b"{}", "CloudEvent"),
             ({"ce-type": "x.y", "ce-id": "1", "ce-specversion": "1.0"}, b"{}", "x.y"),
+            # It does not say whether the version was deleted, or has a successor.
+            (
+                {
+                    "ce-type": "google.cloud.storage.object.v1.archived",
+                    "ce-id": "1",
+                    "ce-specversion": "1.0",
+                    "ce-time": TIME,
+                },
+                json.dumps(OBJECT).encode(),
+                "object.v1.archived",
+            ),
             ({"content-type": "application/cloudevents+json"}, b"{}", "CloudEvent"),
         ],
     )

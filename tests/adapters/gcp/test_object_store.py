@@ -57,7 +57,7 @@ CALLS: dict[str, tuple[Callable[[GoogleObjectStore, StoredObject], Any], Callabl
 }
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
 @pytest.mark.parametrize("call", CALLS)
 def test_what_passes_is_tried_again(bucket: TestBucket, call: str, status: int) -> None:
     store = bucket.store()
@@ -67,7 +67,9 @@ def test_what_passes_is_tried_again(bucket: TestBucket, call: str, status: int) 
     assert is_right(make(store, stored), stored)
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"hang_seconds": 30}], ids=["refuses", "hangs"])
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"status": 408}, {"hang_seconds": 30}], ids=["refuses", "timed out", "hangs"]
+)
 @pytest.mark.parametrize("call", CALLS)
 def test_what_does_not_pass_in_time_is_unavailable(bucket: TestBucket, call: str, fault: dict[str, Any]) -> None:
     store = bucket.store(patience=SHORT)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gzip
+import http.server
 import io
+import json
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storage_bucket import TestBucket, storage_bucket
 
-from scopeline.adapters.gcp import reading
+from scopeline.adapters.gcp import calls, reading
+from scopeline.adapters.gcp.calls import Patience
 from scopeline.adapters.gcp.object_store import GoogleObjectStore
 from scopeline.domain.errors import Unavailable
 from scopeline.domain.events import StoredObject
@@ -22,6 +31,8 @@ from scopeline.ports import MissingObject, NotCurrent, ObjectRef, TooLargeToCopy
 
 LARGE = 2000
 COPIED = 1000
+# What Google's client takes from the line at once.
+PIECE = 8192
 
 
 @pytest.fixture
@@ -120,6 +131,109 @@ def test_version_that_is_replaced_while_it_is_read_stays_the_same(
         source.read(10)
         store.write("a", b"y" * 100)
         assert source.read() == b"x" * 90
+
+
+@pytest.mark.parametrize("way", ["whole", "by ranges", "copy"])
+def test_what_is_stored_as_gzip_is_read_as_it_is_stored(
+    bucket: TestBucket, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Cloud Storage would give such an object unpacked, with another size than it says."""
+    data = gzip.compress(b"one two " * 10_000)
+    blob = bucket.bucket.blob("a")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(data, content_type="text/plain", timeout=10)
+    if way == "by ranges":
+        monkeypatch.setattr(reading, "RANGE_BYTES", 20)
+    store = bucket.store()
+    stored = store.stat("a")
+    assert stored is not None
+    assert stored.size == len(data)
+    if way == "copy":
+        with store.local_folder([ref(stored)]) as folder:
+            assert (folder / "a.dm4").read_bytes() == data
+    else:
+        with store.open("a", stored.generation) as source:
+            # Reads of all ask for the rest at once.
+            parts = iter(lambda: source.read(7), b"") if way == "by ranges" else [source.read()]
+            assert b"".join(parts) == data
+
+
+@contextmanager
+def dripping_server(size: int) -> Iterator[str]:
+    """A Cloud Storage whose only object arrives in pieces of 8 KiB, far more often than the client's wait is long."""
+    stopping = threading.Event()
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if "alt=media" not in self.path:
+                about = {
+                    "name": "a",
+                    "bucket": "b",
+                    "generation": "5",
+                    "size": str(size),
+                    "timeCreated": "2026-02-06T12:00:00Z",
+                }
+                self.answer(200, "application/json", len(body := json.dumps(about).encode()))
+                self.wfile.write(body)
+                return
+            self.answer(206 if self.headers.get("Range") else 200, "application/octet-stream", size)
+            with contextlib.suppress(OSError):
+                for _ in range(size // PIECE):
+                    self.wfile.write(b"x" * PIECE)
+                    if stopping.wait(0.1):
+                        return
+
+        def answer(self, status: int, content_type: str, length: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            stopping.set()
+            server.shutdown()
+            thread.join()
+
+
+def read_whole(store: GoogleObjectStore) -> None:
+    with store.open("a", 5) as source:
+        source.read()
+
+
+def read_range(store: GoogleObjectStore) -> None:
+    with store.open("a", 5) as source:
+        source.read(1000)
+
+
+def read_copy(store: GoogleObjectStore) -> None:
+    with store.local_folder([ObjectRef("a", 5, "a")]):
+        pytest.fail("the folder was given")
+
+
+@pytest.mark.parametrize("read", [read_whole, read_range, read_copy])
+def test_a_transfer_that_drips_ends_at_its_deadline(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[GoogleObjectStore], None]
+) -> None:
+    """No single wait is too long; all of them together would take over 10 s."""
+    monkeypatch.setattr(calls, "SLOWEST_BYTES_PER_SECOND", 2**40)
+    size = 100 * PIECE
+    with (
+        dripping_server(size) as address,
+        closing(storage.Client("p", AnonymousCredentials(), client_options={"api_endpoint": address})) as client,
+    ):
+        patience = Patience(call=5, total=0.5)
+        store = GoogleObjectStore(client, "b", sign=None, copied_bytes=size, mount=None, patience=patience)
+        with pytest.raises(Unavailable, match="too long") as failed:
+            read(store)
+    assert failed.value.code == "google_unavailable"
 
 
 # --------------------------------------------------------------------------------------------------------------- copies

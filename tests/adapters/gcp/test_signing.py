@@ -165,6 +165,16 @@ def test_missing_credentials_are_said(in_the_cloud: pytest.MonkeyPatch) -> None:
     assert failed.value.code == "not_permitted"
 
 
+@pytest.mark.parametrize(
+    "environment", [{"STORAGE_EMULATOR_HOST": " "}, {"K_SERVICE": "api"}, {"K_SERVICE": ""}], ids=str
+)
+def test_no_key_of_its_own_signs_in_the_cloud(in_the_cloud: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for name, value in {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1", **environment}.items():
+        in_the_cloud.setenv(name, value)
+    with pytest.raises(Unavailable):
+        make_signer(ACCOUNT)
+
+
 @pytest.mark.parametrize("name", ["a/../b", "./a", "a/..", "a/."])
 def test_names_that_browsers_shorten_have_no_url(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", os.environ.get("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1"))

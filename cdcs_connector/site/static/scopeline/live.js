@@ -58,5 +58,16 @@ async function look() {
   setTimeout(look, document.hidden ? LONGEST : pause);
 }
 
+// Pictures that could not be loaded are asked for again, and take their words' place when they are there.
+function askForPictures() {
+  for (const words of tiles.querySelectorAll("[data-picture]")) {
+    const picture = new Image();
+    picture.alt = words.title;
+    picture.addEventListener("load", () => words.replaceWith(picture));
+    picture.src = words.dataset.picture;
+  }
+}
+
 setTimeout(look, pause);
+setInterval(askForPictures, LONGEST);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) pause = SHORTEST; });

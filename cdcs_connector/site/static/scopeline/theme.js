@@ -12,6 +12,18 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
+// A picture that cannot be loaded says so in its place, instead of leaving it dark.
+document.addEventListener("error", (event) => {
+  const picture = event.target;
+  if (picture.tagName !== "IMG" || !picture.closest(".tile, .film, .picture, .thumb")) return;
+  const words = document.createElement("span");
+  words.className = "none";
+  words.textContent = "Picture cannot be shown now";
+  words.dataset.picture = picture.getAttribute("src");
+  words.title = picture.alt;
+  picture.replaceWith(words);
+}, true);
+
 // A menu closes when the reader turns to something else.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
