@@ -21,8 +21,8 @@ from scopeline.api.problems import RETRY_AFTER_SECONDS, problem
 from scopeline.cloud_functions import CloudFunctions
 from scopeline.domain.errors import ScopelineError
 from scopeline.handlers import gave_up
-from scopeline.local.logs import start_function_log
 from scopeline.logs import about, trace_of
+from scopeline.process_log import start_function_log
 from scopeline.services.sweep import sweep as sweep_slice
 from scopeline.settings import BadSetting
 

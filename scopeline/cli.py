@@ -15,6 +15,7 @@ from scopeline.commands.record import record
 from scopeline.commands.replay import replay
 from scopeline.commands.serve import serve
 from scopeline.domain.errors import InvalidInput, ScopelineError
+from scopeline.python_notices import leave_out_python_notices
 
 app = typer.Typer(
     name="scopeline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -38,6 +39,7 @@ app.add_typer(instruments, name="instruments")
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 done with listed failures or stopped, 2 wrong use."""
+    leave_out_python_notices()
     try:
         app(prog_name="scopeline")
     except ScopelineError as error:

@@ -96,7 +96,7 @@ class CloudFunctions:
 
 
 def _load() -> Settings:
-    from scopeline.local.logs import start_log
+    from scopeline.process_log import start_log
 
     settings = load_settings(edition="gcp")
     start_log(settings)

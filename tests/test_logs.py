@@ -14,7 +14,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scopeline.domain.events import Event, Topic
-from scopeline.local.logs import start_log
 from scopeline.logs import (
     JsonLines,
     TextLines,
@@ -28,6 +27,7 @@ from scopeline.logs import (
     trace_of,
     trace_of_message,
 )
+from scopeline.process_log import start_log
 from scopeline.redaction import LONGEST, redact
 from scopeline.settings import load_settings
 

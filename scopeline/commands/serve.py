@@ -36,7 +36,7 @@ def serve(
     json_output: Annotated[bool, typer.Option("--json", help="Print the addresses as one JSON line.")] = False,
 ) -> None:
     """Run API, workers and web site on this machine until Ctrl-C or SIGTERM."""
-    from scopeline.local.logs import start_log
+    from scopeline.process_log import start_log
     from scopeline.settings import load_settings
 
     settings = load_settings(

@@ -35,8 +35,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         monkeypatch.setenv(name, value)
     # The process's log is pytest's.
-    monkeypatch.setattr("scopeline.local.logs.start_log", lambda _settings: None)
-    monkeypatch.setattr("scopeline.local.logs.start_function_log", lambda: None)
+    monkeypatch.setattr("scopeline.process_log.start_log", lambda _settings: None)
+    monkeypatch.setattr("scopeline.process_log.start_function_log", lambda: None)
 
 
 def serve(target: str) -> Client:

@@ -303,7 +303,7 @@ def test_a_wrong_setting_is_json_in_the_log_and_not_told_to_callers(tmp_path: Pa
             body = answer.read()
         assert (answer.code, json.loads(body)["code"]) == (500, "bad_setting")
         assert b"RECORD" not in body
-        (line,) = [line for line in lines_of(process) if line["logger"] == "scopeline.functions"]
+        (line,) = lines_of(process)
         assert line["severity"] == "ERROR"
         assert "There is no setting SCOPELINE_RECORD_TOKEN." in line["message"]
         assert "tell-nobody" not in process.log.read_text()

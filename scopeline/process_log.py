@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from scopeline.logs import log_as_json, log_as_text
+from scopeline.python_notices import leave_out_python_notices
 from scopeline.settings import Settings
 
 
@@ -23,6 +24,7 @@ def start_function_log() -> None:
     So are warnings of libraries and the words of gunicorn, which has handlers of its own.
     """
     log_as_json()
+    leave_out_python_notices()
     logging.captureWarnings(True)
     logging.getLogger("gunicorn.error").addFilter(_take_over)
 
