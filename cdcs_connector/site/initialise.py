@@ -41,7 +41,7 @@ def initialise(settings: SiteSettings) -> Report:
     from django.db import transaction
 
     report = Report()
-    _migrate(report)
+    migrations = _migrate(report)
     with transaction.atomic():
         _rights(settings, report)
         _publisher(settings, report)
@@ -49,19 +49,38 @@ def initialise(settings: SiteSettings) -> Report:
         _stylesheets(template, report)
         _search_operators(report)
         _address(settings, report)
+        _finish(migrations)
     return report
 
 
-def _migrate(report: Report) -> None:
+def _migrate(report: Report) -> str:
+    """Run what migrations are left, and all that Django does after them; says which set of migrations is there now.
+
+    A run that was killed between the last migration and the end of what comes after leaves none pending: `Preparation`
+    tells of it.
+    """
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
+    from cdcs_connector.site.models import Preparation
+
     executor = MigrationExecutor(connection)
-    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if pending:
+    last = executor.loader.graph.leaf_nodes()
+    pending = executor.migration_plan(last)
+    migrations = sha256(repr(sorted(last)).encode()).hexdigest()
+    if pending or not Preparation.objects.filter(migrations=migrations).exists():
         call_command("migrate", interactive=False, verbosity=0)
         report.done.append(f"database migrated: {len(pending)} steps")
+    return migrations
+
+
+def _finish(migrations: str) -> None:
+    from cdcs_connector.site.models import Preparation
+
+    if not Preparation.objects.filter(migrations=migrations).exists():
+        Preparation.objects.all().delete()
+        Preparation.objects.create(migrations=migrations)
 
 
 def _rights(settings: SiteSettings, report: Report) -> None:

@@ -69,3 +69,9 @@ class RecordFile(models.Model):
         """A record names a file once."""
 
         constraints = [models.UniqueConstraint(fields=["record", "file"], name="one_row_per_file")]  # noqa: RUF012
+
+
+class Preparation(models.Model):
+    """The set of migrations that `init` finished for, with all that Django makes after them (rights, content types)."""
+
+    migrations = models.CharField(max_length=64, primary_key=True)  # SHA-256 of the last one of every application

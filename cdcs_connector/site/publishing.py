@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,9 @@ from cdcs_connector.site.models import PublishedRecord, RecordFile
 
 TEMPLATE_TITLE = "Nexus Experiment"
 MAX_TITLE = 200  # of CDCS core's records
+# libxml2 makes its built-in types at the first schema, which two threads may not do at once; and threads that use one
+# schema share its list of problems.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class StaleVersion(Exception):
@@ -50,7 +54,8 @@ def publish(session: str, version: int, input_hash: str, xml: bytes, user: Any) 
         return Outcome(session, known.version, created=False, unchanged=True)
     template = current_template()
     root = record_xml.parse(xml)
-    record_xml.check_schema(root, _schema(template.pk, template.file.name))
+    with _ONE_AT_A_TIME:
+        record_xml.check_schema(root, _schema(template.pk, template.file.name))
     record_xml.check_session(root, session)
     facts = record_xml.facts(root, session)
     with transaction.atomic():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 SCHEMA_FILE = Path(__file__).with_name("nexus-experiment.xsd")
 PROBLEMS_SHOWN = 3
+# libxml2 makes its built-in types at the first schema, which two threads may not do at once; and threads that use one
+# schema share its list of problems.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class RecordInvalid(ScopelineError):
@@ -33,11 +37,12 @@ def check_record(xml: bytes) -> None:
         tree = etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
     except etree.XMLSyntaxError as error:
         raise RecordInvalid(f"The record is no XML: {error}. Report this with the session's id.") from error
-    schema = load_schema()
-    if schema.validate(tree):
-        return
-    log: Any = schema.error_log  # a sequence, which its stubs do not say
-    problems = [f"line {log[n].line}: {log[n].message}" for n in range(min(len(log), PROBLEMS_SHOWN))]
+    with _ONE_AT_A_TIME:
+        schema = load_schema()
+        if schema.validate(tree):
+            return
+        log: Any = schema.error_log  # a sequence, which its stubs do not say
+        problems = [f"line {log[n].line}: {log[n].message}" for n in range(min(len(log), PROBLEMS_SHOWN))]
     raise RecordInvalid(
         f"The record does not follow {SCHEMA_FILE.name}: {' '.join(problems)} Report this with the session's id."
     )

@@ -76,6 +76,37 @@ def test_secrets_are_made_once_for_their_owner_only(tmp_path: Path, samples: Any
     assert [row[0] for row in tables(folder)["authtoken_token"]] == [token.strip()]
 
 
+DYING = """
+import itertools, os, sys
+from django.db.models.signals import post_migrate
+from cdcs_connector.site.__main__ import main
+
+calls = itertools.count(1)
+
+def die_then(**_):
+    if next(calls) == int(sys.argv[1]):
+        os._exit(9)
+
+post_migrate.connect(die_then)
+main(["init"])
+"""
+
+
+@pytest.mark.parametrize("application", [1, 4, 8])
+def test_a_run_that_died_after_the_last_migration_is_finished_by_the_next(
+    application: int, tmp_path: Path, made: tuple[Path, str], samples: Any
+) -> None:
+    folder = tmp_path / "data"
+    values = {**os.environ, **samples.environment(folder, "http://127.0.0.1:9", TOKEN)}
+    died = subprocess.run([sys.executable, "-c", DYING, str(application)], env=values, timeout=120)
+    assert died.returncode == 9
+    again = initialise(folder, samples)
+    assert (again.returncode, again.stderr) == (0, "")
+    complete = {name: len(rows) for name, rows in tables(made[0]).items()}
+    assert {name: len(rows) for name, rows in tables(folder).items()} == complete
+    assert initialise(folder, samples).stdout == "The site is up to date.\n"
+
+
 def test_a_given_token_is_kept_in_the_database_only_and_can_be_changed(run: Run, folder: Path) -> None:
     assert not (folder / "publisher_token").exists()
     assert [row[0] for row in tables(folder)["authtoken_token"]] == [TOKEN]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ import pytest
 from lxml import etree
 
 from scopeline.records.builder import SYMBOLS
-from scopeline.records.schema import SCHEMA_FILE, RecordInvalid, check_record
+from scopeline.records.schema import SCHEMA_FILE, RecordInvalid, check_record, load_schema
 
 NAMESPACE = "https://data.nist.gov/od/dm/nexus/experiment/v1.0"
 
@@ -94,3 +98,31 @@ def test_schema_is_the_projects_own_text(shared_data: Path) -> None:
         return {" ".join(e.text.split()) for e in etree.parse(path).iter(f"{XS}documentation")}
 
     assert words(SCHEMA_FILE) & words(shared_data / "schema" / "nexus-experiment.xsd") == set()
+
+
+def test_threads_that_need_the_schema_first_at_once_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_schema: Any = etree.XMLSchema
+    at_work = threading.Lock()
+
+    def make_slowly(**source: str) -> Any:
+        assert at_work.acquire(blocking=False), "two threads parse the schema at once, which libxml2 does not stand"
+        time.sleep(0.05)
+        made = make_schema(**source)
+        at_work.release()
+        return made
+
+    monkeypatch.setattr(etree, "XMLSchema", make_slowly)
+    load_schema.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(check_record, [experiment("<summary/>")] * 4))
+
+
+def test_problems_of_records_that_are_checked_at_once_are_not_mixed() -> None:
+    def problem(number: int) -> str:
+        with pytest.raises(RecordInvalid) as refused:
+            check_record(experiment(f"<wrong{number}/>"))
+        return str(refused.value)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, said in enumerate(pool.map(problem, range(200))):
+            assert re.findall(r"wrong\d+", said) == [f"wrong{number}"]

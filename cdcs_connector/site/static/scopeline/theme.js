@@ -15,7 +15,9 @@ document.addEventListener("DOMContentLoaded", () => {
 // A picture that cannot be loaded says so in its place, instead of leaving it dark.
 document.addEventListener("error", (event) => {
   const picture = event.target;
-  if (picture.tagName !== "IMG" || !picture.closest(".tile, .film, .picture, .thumb")) return;
+  if (picture.tagName !== "IMG") return;
+  if (picture.closest(".thumbs")) { picture.hidden = true; return; }
+  if (!picture.closest(".tile, .film, .picture, .thumb")) return;
   const words = document.createElement("span");
   words.className = "none";
   words.textContent = "Picture cannot be shown now";
