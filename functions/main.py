@@ -70,9 +70,7 @@ def api(request: Request) -> BaseResponse:
 @function
 def extract(request: Request) -> Response:
     """Read the file that a message is about."""
-    FUNCTIONS.callers.check(request.headers.get("Authorization"))
-    FUNCTIONS.start_readers()
-    return _deliver(request, "extract")
+    return _deliver(request, "extract", FUNCTIONS.start_readers)
 
 
 @function
@@ -90,16 +88,22 @@ def publish_record(request: Request) -> Response:
 @function
 def sweep(request: Request) -> Response:
     """Do what nobody asks for, for some minutes; says what was done."""
-    FUNCTIONS.callers.check(request.headers.get("Authorization"))
+    _check_caller(request)
     backend = FUNCTIONS.google.backend
     return jsonify(asdict(sweep_slice(backend, partial(gave_up, backend))))
 
 
-def _deliver(request: Request, name: str) -> Response:
+def _check_caller(request: Request) -> None:
+    FUNCTIONS.callers.check(request.headers.get("Authorization"))
+
+
+def _deliver(request: Request, name: str, prepare: Callable[[], None] = lambda: None) -> Response:
+    """Hand the message to the function's handlers; `prepare` is called for nobody who may not push."""
+    _check_caller(request)
+    prepare()
     from scopeline.adapters.gcp.messages import decode_push
     from scopeline.adapters.gcp.receiver import Outcome
 
-    FUNCTIONS.callers.check(request.headers.get("Authorization"))
     message = decode_push(dict(request.headers), request.get_data())
     if FUNCTIONS.receiver(name).receive(message) is Outcome.DONE:
         return Response(status=204)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from scopeline.domain.errors import NotFound
 from scopeline.formats.pool import ReaderPool
 from scopeline.formats.worker import Limits
 from scopeline.ports import Bucket
+from scopeline.python_notices import leave_out_python_notices
 from scopeline.services.backend import Backend, system_clock
 from scopeline.settings import BadSetting, Settings
 
@@ -78,8 +78,7 @@ def embedded(
 @contextmanager
 def google(settings: Settings, *, clock: Callable[[], datetime] = system_clock) -> Iterator[Google]:
     """The Google Cloud edition that the settings name, or its emulators. Raises BadSetting."""
-    # Told at each import, years before it happens.
-    warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
+    leave_out_python_notices()
     from scopeline.adapters.gcp.catalog import GoogleCatalog
     from scopeline.adapters.gcp.clients import make_clients
     from scopeline.adapters.gcp.events import GoogleEvents

@@ -43,7 +43,7 @@ def main() -> None:
     try:
         app(prog_name="scopeline")
     except ScopelineError as error:
-        print(f"scopeline: {error}", file=sys.stderr)
+        print(f"scopeline: {error} ({error.code})", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidInput) else 1)
     except OSError as error:
         # Of this machine: a disk that is full, a folder that cannot be written.

@@ -43,6 +43,16 @@ _WHOLE: tuple[re.Pattern[str], ...] = (
         rf"((?:\?|&(?:amp;)?|\\u0026|%3F|%26)(?:{_X}|GoogleAccessId{_IS}|Signature{_IS})){_END}+", re.IGNORECASE
     ),
     re.compile(rf"({_X}(?:Signature|Credential|Security(?:-|%2D)Token){_IS}){_VALUE}", re.IGNORECASE),
+    # Who logs in by an address: `https://user:password@host/`.
+    re.compile(r"((?::|%3A)(?:\\{0,2}/|%2F){2})(?:(?!%2F)[^\s/?#\"'<>\\])+(?=@|%40)", re.IGNORECASE),
+    # What is called a secret, in quotes to their end.
+    re.compile(
+        r"(\b\w{0,40}(?:password|passwd|passphrase|secret(?:[_-]?key)?|csrf(?:middleware)?token|sessionid|api[_-]?key)"
+        rf"{_IS})(?:(?<=')[^'\r\n]+|(?<=\")[^\"\r\n]+|{_VALUE})",
+        re.IGNORECASE,
+    ),
+    # A private key in PEM, also where its end is missing.
+    re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)(?:(?!-----END)[\s\S])+"),
     # Tokens in OAuth's answers and in settings.
     re.compile(rf"(\b(?:(?:access|refresh|id)_token|SCOPELINE_\w{{0,40}}TOKEN){_IS}){_END}+", re.IGNORECASE),
 )

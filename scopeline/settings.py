@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scopeline.domain.errors import InvalidInput
@@ -66,6 +68,30 @@ def google(*functions: str) -> ReadBy:
     return ReadBy(local=False, functions=functions)
 
 
+def _check_address(value: str) -> str:
+    """An address that paths are put behind, or nothing: empty is not set."""
+    try:
+        parts = urlsplit(value)
+        good = (
+            value.isprintable()
+            and " " not in value
+            and parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port != 0
+        )
+    except ValueError:  # a port or an IPv6 address that is none
+        good = False
+    if value and not good:
+        raise PydanticCustomError(
+            "address", "Input should be http:// or https://, a host and perhaps a port and a path, without a user name"
+        )
+    return value
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+
+
 class Settings(BaseSettings):
     """The back end's settings. Each says by a ReadBy who reads it."""
 
@@ -90,7 +116,7 @@ class Settings(BaseSettings):
     site_port: Annotated[int, Field(ge=0, le=65535), LOCAL] = Field(
         8081, description="Port of the web site; 0: a free one"
     )
-    public_url: Annotated[str | None, LOCAL] = Field(
+    public_url: Annotated[Address | None, LOCAL] = Field(
         None, description="Address of the API as loggers see it, if not host and port"
     )
     anonymous: Annotated[bool, LOCAL] = Field(False, description="Whether records may be read without logging in")
@@ -123,7 +149,7 @@ class Settings(BaseSettings):
     copied_bytes: Annotated[int, Field(ge=0), google("extract")] = Field(
         256 * MIB, description="Largest object in bytes that is copied for reading"
     )
-    records_url: Annotated[str | None, google("publish_record")] = Field(
+    records_url: Annotated[Address | None, google("publish_record")] = Field(
         None, description="Address of the web site that records are published to"
     )
     records_token: Annotated[SecretStr | None, google("publish_record")] = Field(
@@ -131,10 +157,10 @@ class Settings(BaseSettings):
     )
 
     # What sessions and records say
-    site_url: Annotated[str | None, both("api")] = Field(
+    site_url: Annotated[Address | None, both("api")] = Field(
         None, description="Address of the web site as people see it; by itself of host and site_port, where they are"
     )
-    pid_prefix: Annotated[str, both("build_session")] = Field(
+    pid_prefix: Annotated[str, both("api", "build_session")] = Field(
         "", description="Put before a session's id to make its persistent identifier"
     )
 
@@ -249,14 +275,12 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        value = "a value that is not shown" if name in _secrets() else f"the value {first['input']!r}"
+        value = "a value that is not shown" if _is_secret(name, first["input"]) else f"the value {first['input']!r}"
         raise BadSetting(f"Setting {name} (SCOPELINE_{name.upper()}) has {value}: {first['msg']}.") from None
 
 
-def _secrets() -> frozenset[str]:
-    """The names of settings whose values are never shown."""
-    return frozenset(
-        name
-        for name, field in Settings.model_fields.items()
-        if SecretStr in (field.annotation, *get_args(field.annotation))
-    )
+def _is_secret(name: str, value: object) -> bool:
+    """Whether the value is never shown: of secrets, and an address with what may be a user's password."""
+    field = Settings.model_fields.get(name)
+    kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+    return SecretStr in kinds or (Address in kinds and "@" in str(value))

@@ -87,7 +87,7 @@ def test_what_goes_wrong_is_one_sentence_and_its_status(
 
     monkeypatch.setattr(cli, "app", fail)
     assert run(monkeypatch) == status
-    assert capsys.readouterr().err == f"scopeline: {error}\n"
+    assert capsys.readouterr().err == f"scopeline: {error} ({error.code})\n"
 
 
 def test_bad_setting_of_the_environment_exits_2(

@@ -74,6 +74,28 @@ CARRIERS = (
     "bearer {}",
     "Cookie: sessionid={}; csrftoken={}",
     "Set-Cookie: sessionid={}; HttpOnly",
+    "https://user:{}@host.test/records/",
+    "postgresql://{}@host.test:5432/x?y=1",
+    "{{'https': 'http://user:{}@proxy:3128'}}",
+    "url=https%3A%2F%2Fuser%3A{}%40host%2F",
+    '"https:\\/\\/user:{}@host"',
+    "password='{}'",
+    "password='two words {}'",
+    'DB_PASSWORD="it\'s {}"',
+    "{{'password': '{}'}}",
+    '{{\\"password\\": \\"{}\\"}}',
+    "login?user=a&password={}&next=/",
+    "secret={}",
+    "client_secret: {}",
+    "SECRET_KEY = '{}'",
+    "csrftoken={}",
+    "X-CSRFToken: {}",
+    "csrfmiddlewaretoken=a-{}&x=1",
+    "sessionid={}",
+    "X-Api-Key: {}",
+    "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMII/a+\n{}\nend",
+    '"private_key": "-----BEGIN PRIVATE KEY-----\\nMII\\n{}\\n-----END PRIVATE KEY-----\\n"',
     "ya29.{}",
     "eyJhbGciOiJSUzI1NiJ9.{}.sig",
 )
@@ -154,10 +176,35 @@ def test_a_secret_at_the_end_of_what_is_looked_at_is_masked() -> None:
         "The upload URL is a secret; a signature was asked for.",
         "Settings: SCOPELINE_RECORDS_TOKEN, which is a secret, is empty.",
         "X-Goog-Signature, the last part of the address, is missing.",
+        "The password is missing; a secret was expected.",
+        "password='' is empty, csrftoken too",
+        "/data/secret/password/a.dm3 and C:\\Secret\\a.dm3",
+        "PWD=/home/titan, session_id=20260206-titan-7f3k2a",
+        "https://lab.test:8080/records/@me?by=a@b.test#c@d",
+        "Write to lab@host.test, or see https://host.test/ and http://[::1]:80.",
+        "url=https%3A%2F%2Fhost%2Fa%40b",
+        "-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("GET https://user:pw@host.test/a failed", "GET https://***@host.test/a failed"),
+        ("https://a:p@ss@host/b@c", "https://***@host/b@c"),
+        ("x(password='a b', n=1)", "x(password='***', n=1)"),
+        ("password=a&b=c", "password=***&b=c"),
+        (
+            "-----BEGIN EC PRIVATE KEY-----\nMII\n-----END EC PRIVATE KEY----- was read",
+            "-----BEGIN EC PRIVATE KEY-----***-----END EC PRIVATE KEY----- was read",
+        ),
+    ],
+)
+def test_what_stands_around_a_secret_stays(text: str, told: str) -> None:
+    assert redact(text) == told
 
 
 def test_whose_token_it_was_can_still_be_told() -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from scopeline.api.metrics import exposition
 from scopeline.cli import app
 from scopeline.services.metrics import Measurements
+from scopeline.services.sweep import TASKS
 from scopeline.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -132,6 +133,16 @@ def test_every_metric_of_the_page_is_measured_and_the_reverse(page: str) -> None
     told = set(re.findall(r"\bscopeline_[a-z_]+", page)) - {"scopeline_logger"}
     assert told <= measured
     assert measured - told == {"scopeline_sweep_found"}
+
+
+def test_every_task_of_the_sweep_has_a_limit_on_the_page_and_a_row_in_its_decision(page: str) -> None:
+    tasks = sorted(task.name for task in TASKS)
+    metrics = page[page.index("| `scopeline_sweep_finished_seconds` of") : page.index("A measurement costs")]
+    cells = [line.split("|")[1] for line in metrics.splitlines() if line.startswith("|")]
+    limited = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(limited) == sorted(["scopeline_sweep_finished_seconds", *tasks])
+    decision = (REPOSITORY / "docs" / "adr" / "0012-sweep.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(\w+)`", decision, re.MULTILINE)) == tasks
 
 
 def test_every_setting_of_the_page_is_one(page: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scopeline.adapters.gcp.topics import FLOWS
 from scopeline.settings import (
@@ -69,6 +71,16 @@ def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
         ("reader_memory", "1"),
         ("reader_seconds", "0"),
         ("attempts", "0"),
+        ("public_url", "http://x y"),
+        ("public_url", "http://lab.test\n"),
+        ("site_url", "lab.test:8080"),
+        ("site_url", "ftp://lab.test"),
+        ("site_url", "http://"),
+        ("site_url", "http:///path"),
+        ("records_url", "https://host:99999/"),
+        ("records_url", "https://host:0/"),
+        ("records_url", "https://host:https/"),
+        ("records_url", "https://[::1/"),
     ],
 )
 def test_bad_setting_is_told_with_its_name_value_and_what_is_expected(
@@ -86,6 +98,31 @@ def test_bad_setting_is_told_with_its_name_value_and_what_is_expected(
 def test_bad_given_setting_is_told_alike() -> None:
     with pytest.raises(BadSetting, match=r"Setting attempts \(SCOPELINE_ATTEMPTS\) has the value 101"):
         load_settings(attempts=101)
+
+
+@pytest.mark.parametrize("name", ["public_url", "site_url", "records_url"])
+@pytest.mark.parametrize(
+    "value", ["http://127.0.0.1:8080", "https://lab.test/records/", "http://[::1]:80", "https://münchen.test/@me", ""]
+)
+def test_an_address_is_taken_as_it_is(name: str, value: str) -> None:
+    assert getattr(load_settings(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", ["public_url", "site_url", "records_url"])
+@pytest.mark.parametrize("value", ["https://user:pw@host/", "http://u:pw@x y", "u:pw@host", "https://pw@host:99999/"])
+def test_a_password_in_an_address_is_refused_and_not_told(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=rf"\(SCOPELINE_{name.upper()}\) has a value that is not shown: ") as raised:
+        load_settings(**{name: value})
+    assert "without a user name" in str(raised.value)
+    assert "pw" not in str(raised.value)
+
+
+@given(st.text() | st.text().map(lambda rest: f"http://{rest}"))
+def test_any_address_is_taken_or_refused(value: str) -> None:
+    try:
+        load_settings(site_url=value)
+    except BadSetting as error:
+        assert error.code == "bad_setting"  # noqa: PT017 (anything else is let through)
 
 
 def test_every_setting_says_what_it_is() -> None:

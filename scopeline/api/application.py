@@ -24,6 +24,7 @@ from scopeline.api.auth import PUBLIC, identify
 from scopeline.api.call_log import about_call, begin_call, log_call
 from scopeline.api.calls import Ask, Call, Reply
 from scopeline.services.backend import Backend
+from scopeline.services.health import StoreProbes
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -41,26 +42,27 @@ CALLS: tuple[Call, ...] = (
 
 
 def create_application(backend: Backend) -> Flask:
-    """The API on a back end, as a WSGI application. It keeps no state of its own."""
+    """The API on a back end, as a WSGI application. Of its own it keeps only what it is asking the stores."""
     application = Flask("scopeline.api", static_folder=None, template_folder=None)
     application.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     # A redirect to the merged address would be an answer that no call declares.
     application.url_map.merge_slashes = False
     problems.install(application)
+    stores = StoreProbes(backend)
     for each in (*CALLS, openapi.call_for(CALLS)):
-        application.add_url_rule(each.rule, each.name, _view(backend, each), methods=[each.method])
+        application.add_url_rule(each.rule, each.name, _view(backend, stores, each), methods=[each.method])
     application.after_request(_complete)
     application.before_request(begin_call)
     application.after_request(log_call)
     return application
 
 
-def _view(backend: Backend, each: Call) -> Callable[..., Response]:
+def _view(backend: Backend, stores: StoreProbes, each: Call) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         with about_call():
             caller = None if each.name in PUBLIC else identify(backend, request.headers, each.name)
             g.caller = caller
-            return _encode(each.run(Ask(backend, request, caller), path))
+            return _encode(each.run(Ask(backend, request, stores, caller), path))
 
     return view
 

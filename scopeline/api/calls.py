@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from scopeline.api.decoding import read_body, read_query
 from scopeline.services.access import Caller
 from scopeline.services.backend import Backend
+from scopeline.services.health import StoreProbes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Ask:
 
     backend: Backend
     request: Request
+    stores: StoreProbes
     identity: Caller | None = None
 
     @property

@@ -27,7 +27,7 @@ def healthz(ask: Ask) -> Reply:
 @call("GET", "/readyz", {200: HealthAnswer}, problems=(503,))
 def readyz(ask: Ask) -> Reply:
     """The stores answer."""
-    health.ask_stores(ask.backend)
+    ask.stores.ask()
     return Reply(HealthAnswer(status="ready"))
 
 

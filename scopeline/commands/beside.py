@@ -6,6 +6,8 @@ import getpass
 import os
 from typing import TYPE_CHECKING
 
+from scopeline.redaction import redact
+
 if TYPE_CHECKING:
     from scopeline.settings import Settings
 
@@ -15,6 +17,11 @@ def place_of(settings: Settings) -> str:
     if settings.edition == "gcp":
         return f"the Google Cloud project {settings.project}"
     return f"the data folder {settings.data_dir.absolute()}"
+
+
+def plain(text: str) -> str:
+    """The text on one line, without secrets and what a terminal would obey: names come from anywhere."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(redact(text).split()))
 
 
 def system_user() -> str:

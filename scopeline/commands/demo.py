@@ -43,7 +43,8 @@ def demo(
         typer.echo(f"{time.monotonic() - began:6.1f} s  {words}")
 
     settings = _settings(edition, data_dir)
-    say(f"Starting API, workers and web site; data are kept in {settings.data_dir}")
+    kept = f"; data are kept in {settings.data_dir}" if run.keeps_its_data(settings) else ""
+    say(f"Starting API, workers and web site{kept}")
     with run.edition_for(settings) as prepared, tempfile.TemporaryDirectory(prefix="scopeline-demo-") as work:
         access = run.prepare(prepared, instrument, "Demo Titan", zone)
         options = ("--port", "0", "--site-port", "0", "--anonymous")
@@ -66,7 +67,7 @@ def demo(
 
 
 def _settings(edition: str | None, data_dir: Path | None) -> Settings:
-    """The settings, with a folder of the demonstration's own; each edition has another."""
+    """The settings, with a folder and a project of the demonstration's own; each edition has another folder."""
     import platformdirs
 
     from scopeline.settings import load_settings
@@ -74,7 +75,7 @@ def _settings(edition: str | None, data_dir: Path | None) -> Settings:
     settings = load_settings(edition=edition)
     name = "scopeline-demo" if settings.edition == "embedded" else f"scopeline-demo-{settings.edition}"
     folder = data_dir or Path(platformdirs.user_data_dir(name, appauthor=False))
-    return settings.model_copy(update={"data_dir": folder})
+    return settings.model_copy(update={"data_dir": folder, "project": settings.project or "scopeline-demo"})
 
 
 def _wait_for_end() -> None:

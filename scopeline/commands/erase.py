@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scopeline.commands.beside import place_of, system_user
+from scopeline.commands.beside import place_of, plain, system_user
 from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from scopeline.domain.erasure import Tombstone
+    from scopeline.domain.sessions import Session
     from scopeline.services.backend import Backend
 
 NOT_ERASED = 1
@@ -67,7 +68,7 @@ def _erase(backend: Backend, session: str, reason: str, *, yes: bool, as_json: b
         typer.echo(
             f"In {place_of(backend.settings)}: session {found.session.id} of {found.session.instrument} goes for good: "
             f"{_counted(found.files, 'file')}, {_counted(found.versions, 'stored version')}, and all that was made of "
-            "them.",
+            f"them.\n{_about(found.session)}",
             err=True,
         )
         if not yes and not typer.confirm("Erase it?", default=False, err=True):
@@ -76,8 +77,21 @@ def _erase(backend: Backend, session: str, reason: str, *, yes: bool, as_json: b
     tombstone = request_erasure(backend, system_user(), session, reason)
     print(json.dumps(tombstone.model_dump(mode="json", exclude={"schema_version"})) if as_json else _line(tombstone))
     if tombstone.erased_at is None:
-        typer.echo("`scopeline erase --list` says when it is done; `scopeline replay`, what holds it up.", err=True)
+        typer.echo(
+            "The service does it, or will when it is started. `scopeline erase --list` says when it is done; "
+            "`scopeline replay`, what holds it up.",
+            err=True,
+        )
     return True
+
+
+def _about(session: Session) -> str:
+    """By what people know the session, on a line."""
+    people = ", ".join(person.person for person in session.people) or "nobody named"
+    end = f"ended {_time(session.end.moment)}" if session.end else "running now"
+    record = f"record version {session.record.version}" if session.record else "no record yet"
+    title, began = session.title or "Without a title", _time(session.start.moment)
+    return plain(f"{title} ({people}), started {began}, {end}, {record}.")
 
 
 def _list(backend: Backend, *, as_json: bool) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scopeline.commands.beside import place_of, system_user
+from scopeline.commands.beside import place_of, plain, system_user
 from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput
-from scopeline.redaction import redact
 
 if TYPE_CHECKING:
     from scopeline.services.backend import Backend
@@ -33,7 +32,9 @@ def replay(
     reextract: Annotated[
         bool, typer.Option("--reextract", help="Read files again whose reader, vocabulary or instrument changed.")
     ] = False,
-    reader: Annotated[str | None, typer.Option(metavar="NAME", help="With --reextract: only files of it.")] = None,
+    reader: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --reextract: only files that it read or might read.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --reextract: only list them, and why.")] = False,
     rate: Annotated[
         float | None, typer.Option(metavar="N", help="With --reextract: files a second, at most.", show_default="2")
@@ -121,15 +122,10 @@ def _words(failure: Failure) -> str:
         then = "waits for somebody"
     attempts = f"{failure.attempts} attempt{'' if failure.attempts == 1 else 's'}"
     return (
-        f"{failure.id}  {_plain(failure.in_words())}\n"
+        f"{failure.id}  {plain(failure.in_words())}\n"
         f"    since {utc_text(failure.since)[:19]}Z, {attempts}, {then}\n"
-        f"    {failure.code}: {_plain(failure.reason)}"
+        f"    {failure.code}: {plain(failure.reason)}"
     )
-
-
-def _plain(text: str) -> str:
-    """The text on one line, without secrets and what a terminal would obey: names come from anywhere."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(redact(text).split()))
 
 
 def _dismiss(backend: Backend, named: list[str], *, as_json: bool) -> bool:
@@ -200,7 +196,7 @@ def _line(examined: Examined, *, as_json: bool) -> str:
         wrong = str(examined.wrong) if examined.wrong else None
         found: dict[str, Any] = {"file": file.id, "session": file.session, "path": file.path, "reader": file.reader}
         return json.dumps({**found, "why": examined.why, "error": wrong})
-    return f"{file.id}  {_plain(file.path)} ({file.reader or 'no reader'}): {examined.why or examined.wrong}"
+    return f"{file.id}  {plain(file.path)} ({file.reader or 'no reader'}): {examined.why or examined.wrong}"
 
 
 def _say_when(backend: Backend, anything: bool) -> None:

@@ -51,6 +51,8 @@ def serve(
             print(json.dumps({name: value for name, value in asdict(addresses).items() if value}), flush=True)
         else:
             print(f"API       {addresses.api}\nWeb site  {addresses.site}")
+            if addresses.logs:
+                print(f"Logs      {addresses.logs}")
             if addresses.notice:
                 print(addresses.notice)
             if addresses.environment:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scopeline.adapters.embedded.private_folder import make_private_folder
+from scopeline.adapters.data_folder import make_private_folder
 from scopeline.bootstrap import embedded, google
 from scopeline.demo.player import Logger, Scene, play, scenes_of_folder
 from scopeline.domain.errors import Conflict, ScopelineError
@@ -67,6 +67,15 @@ def prepare(settings: Settings, instrument: str, name: str, zone: str | None) ->
                 change_instrument(backend, instrument, {"zone": zone})
         set_client(backend, CLIENT, {ROOT: Root(instrument=instrument)})
         return Access(_token(backend, TokenKind.CLIENT, CLIENT), _token(backend, TokenKind.ADMIN, "demo"))
+
+
+def keeps_its_data(settings: Settings) -> bool:
+    """Whether what is stored outlives the demonstration; emulators of its own keep nothing."""
+    if settings.edition != "gcp":
+        return True
+    from scopeline.local.emulators import running_emulators
+
+    return running_emulators() is not None
 
 
 @contextmanager

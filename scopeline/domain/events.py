@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from scopeline.domain.documents import Moment, Part
-from scopeline.domain.names import Place, place_in_name, place_of_session
+from scopeline.domain.names import Place, file_id, place_in_name, place_of_session
 
 
 class Topic(StrEnum):
@@ -66,6 +67,11 @@ class Event(Part):
         if self.type in (Topic.OBJECT_FINALIZED, Topic.OBJECT_DELETED):
             return bool(self.data.get("generation") == earlier.data.get("generation"))
         return True
+
+
+def object_changed_event(bucket: str, name: str, at: datetime) -> Event:
+    """That something changed that the file of the object is read with."""
+    return Event(type=Topic.OBJECT_CHANGED, key=file_id(bucket, name), at=at, data={"bucket": bucket, "object": name})
 
 
 class StoredObject(Part):

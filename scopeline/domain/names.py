@@ -16,6 +16,7 @@ UNASSIGNED = "unassigned"
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _SESSION = re.compile(r"\d{8}-[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-[a-z2-7]{6}")
+_FILE = re.compile(r"[a-z2-7]{24}")
 _LOCAL_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 # Object names are at most 1,024 bytes on Google Cloud Storage; some room is left for what a tool may append.
@@ -43,6 +44,11 @@ def check_slug(value: str, what: str) -> str:
 def is_session_id(value: str) -> bool:
     """Whether `value` has the form of a session id (`20260206-titan-7f3k2a`)."""
     return bool(_SESSION.fullmatch(value))
+
+
+def is_file_id(value: str) -> bool:
+    """Whether `value` has the form of a file id: 24 base32 characters."""
+    return bool(_FILE.fullmatch(value))
 
 
 def session_in_name(name: str) -> str | None:

@@ -153,16 +153,24 @@ class Changes(Part):
     Who changed something asks for a new round, unless one was asked for that no build has started. A build starts the
     last round asked for before it reads, and covers it when its record stands. So nothing changed since a record where
     all that was asked for is covered; `behind_since` is for those who look for the others.
+
+    Edits are asked for before they are written, in a document of their own: `edits_read` says how many there were when
+    somebody was about to add some. A build that finds no more lets nobody add to just these (`services/build.py`).
     """
 
     asked: int = 0
     started: int = 0
     covered: int = 0
     behind_since: Moment | None = None  # something that was asked for is not covered; None: all is
+    edits_read: int | None = None  # None: whoever was about to add edits has done so, or cannot any more
 
-    def asked_again(self, now: datetime) -> Changes:
+    def asked_again(self, now: datetime, edits_read: int | None = None) -> Changes:
         """With a round asked for that no build has started."""
-        return self._with(now, asked=max(self.asked, self.started + 1))
+        asked = self._with(now, asked=max(self.asked, self.started + 1))
+        if edits_read is None:
+            return asked
+        # Edits are never taken away: where somebody read more of them, nothing can be added to fewer.
+        return asked.model_copy(update={"edits_read": max(edits_read, self.edits_read or 0)})
 
     def begun(self, now: datetime) -> Changes:
         """With the last round asked for started; where all are covered, with a new one."""
@@ -174,7 +182,8 @@ class Changes(Part):
         if started <= self.covered:
             return self
         # What is left was asked for after that round was started: at some time before now.
-        return self.model_copy(update={"behind_since": None})._with(now, covered=started)
+        left = {"behind_since": None, "edits_read": self.edits_read if self.asked > started else None}
+        return self.model_copy(update=left)._with(now, covered=started)
 
     def _with(self, now: datetime, **rounds: int) -> Changes:
         changed = self.model_copy(update=rounds)
@@ -224,14 +233,15 @@ class Session(Document):
         """Whether it ended by itself: its end is when the last thing happened in it, and nobody said so."""
         return self.end is not None and self.why_ended == FORGOTTEN
 
-    def ask_for_record(self, now: datetime) -> bool:
+    def ask_for_record(self, now: datetime, edits_read: int | None = None) -> bool:
         """Have the record follow what is changed by the same write, or after it; whether there is anything to write.
 
-        An open session has no record to change: it gets one at its END.
+        An open session has no record to change: it gets one at its END, which may come before edits that are announced
+        with `edits_read`.
         """
         before = self.changes
-        if self.state is not SessionState.OPEN:
-            self.changes = before.asked_again(now)
+        if self.state is not SessionState.OPEN or edits_read is not None:
+            self.changes = before.asked_again(now, edits_read)
         return self.changes != before
 
     def sample_at(self, moment: Moment) -> Sample | None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from typing import Any
 
+# As shells say it.
+COMMAND_NOT_FOUND = 127
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -43,7 +45,11 @@ def main() -> None:
     """Bind this process to its parent, then become the given command."""
     parent, *command = sys.argv[1:]
     end_with(int(parent))
-    os.execvp(command[0], command)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"{command[0]} cannot be started: {error.strerror}.", file=sys.stderr)
+        sys.exit(COMMAND_NOT_FOUND)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,25 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from scopeline.adapters.embedded.private_folder import make_private_folder
-from scopeline.adapters.embedded.storage_errors import storage_problems
+from scopeline.adapters.data_folder import make_private_folder
 from scopeline.adapters.gcp.topics import FLOWS
+from scopeline.adapters.storage_errors import storage_problems
 from scopeline.bootstrap import google
-from scopeline.domain.errors import Unavailable
-from scopeline.handlers import WITH_SITE
+from scopeline.domain.errors import Conflict, ScopelineError, Unavailable
+from scopeline.handlers import WITH_SITE, gave_up
 from scopeline.local.cloud_settings import GONE_AT_ITS_END, emptied_folder, held_folder, on_emulators
 from scopeline.local.emulators import Emulators
-from scopeline.local.functions_process import FunctionProcess, settings_environment
+from scopeline.local.functions_process import FunctionProcess, function_environment, settings_environment
 from scopeline.local.process import Addresses, free_port, site_beside
 from scopeline.local.regularly import IsStopping, do_regularly
-from scopeline.local.resources import make_resources, make_subscriptions
+from scopeline.local.resources import living_endpoint, make_resources, make_subscriptions
 from scopeline.local.site_process import SiteProcess, address
 from scopeline.local.storage_emulator import EmulatorFailed
 from scopeline.local.watch import ASK_SECONDS, LOOK_SECONDS, Watch
+from scopeline.services.replay import replay_transient
 from scopeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ log = logging.getLogger("scopeline.local")
 NAMES = ("edition", "project", "raw_bucket", "derived_bucket", "database", "topic_prefix", "data_dir")
 # Where Pub/Sub and Cloud Scheduler call; people's programs need `api` only.
 LOOPBACK = "127.0.0.1"
+# The folder of their logs.
+FUNCTIONS = "functions"
 PUSHED = tuple(flow.function for flow in FLOWS)
 PUBLISHING = tuple(flow.function for flow in FLOWS if WITH_SITE.intersection(flow.events))
 CALLED = (*PUSHED, "sweep")
@@ -50,13 +54,19 @@ CALL_SECONDS = 330.0
 LAST_CALL_SECONDS = 5.0
 
 
+class ProjectInUse(Conflict):
+    """Another edition takes the messages of the project."""
+
+    code = "project_in_use"
+
+
 @contextmanager
 def cloud_edition(settings: Settings, end: Callable[[], None] = lambda: None) -> Iterator[Addresses]:
     """Run the Google Cloud edition for as long as the context lasts; it is entered when API and site answer.
 
     A SystemExit that a signal's handler raises meanwhile ends the start, too. Where an emulator of our own ends, `end`
     is called in another thread, and leaving the context raises EmulatorFailed. Raises EmulatorsMissing, EmulatorFailed,
-    DataFolderInUse, FunctionFailed, PortInUse, SiteFailed, Unavailable.
+    DataFolderInUse, FunctionFailed, PortInUse, ProjectInUse, SiteFailed, Unavailable.
     """
     with ExitStack() as stack:
         try:
@@ -88,6 +98,7 @@ def _start(stack: ExitStack, settings: Settings, end: Callable[[], None]) -> tup
     if not found.started:
         stack.callback(_stop_pushing, settings, edition.clients, found)
     with _emulator_problems(found):
+        _refuse_a_second_one(settings, edition.clients)
         make_resources(settings, edition.clients, {name: functions[name].url for name in PUSHED})
     # Files are taken while the site starts; records wait for it.
     _start_functions(stack, [process for name, process in functions.items() if name not in PUBLISHING])
@@ -103,6 +114,8 @@ def _start(stack: ExitStack, settings: Settings, end: Callable[[], None]) -> tup
     site.start()
     for process in functions.values():
         process.wait_until_ready()
+    if not found.started:
+        _try_again(edition)
     call_now_and_then(stack, functions["sweep"].url, SWEEP_EVERY_SECONDS)
     # The first to be done at the end.
     for process in functions.values():
@@ -111,7 +124,27 @@ def _start(stack: ExitStack, settings: Settings, end: Callable[[], None]) -> tup
     do_regularly(stack, "watch", LOOK_SECONDS, watch.look)
     environment = {**found.environment(), **_names(settings)}
     notice = GONE_AT_ITS_END if found.started else ""
-    return Addresses(str(settings.public_url), str(settings.site_url), environment, notice), watch
+    logs = f"{settings.data_dir / FUNCTIONS}/*.log"
+    return Addresses(str(settings.public_url), str(settings.site_url), environment, notice, logs), watch
+
+
+def _try_again(edition: Google) -> None:
+    """Deliver again what gave up while nothing ran, as the local edition does at each start."""
+    try:
+        edition.events.maintain(partial(gave_up, edition.backend))
+        replay_transient(edition.backend)
+    except ScopelineError as error:
+        log.warning("What gave up before waits for the sweep: %s", error)
+
+
+def _refuse_a_second_one(settings: Settings, clients: Clients) -> None:
+    """Raise ProjectInUse where a running edition would lose its messages to this one."""
+    if endpoint := living_endpoint(settings, clients):
+        raise ProjectInUse(
+            f"Another Scopeline works with the project {settings.project} on these emulators: its functions answer at "
+            f"{endpoint}. Stop it, or give this one another project: unset what begins with SCOPELINE_ and "
+            "export SCOPELINE_PROJECT=another."
+        )
 
 
 @contextmanager
@@ -160,14 +193,14 @@ def _prepare_site(stack: ExitStack, edition: Google, found: Emulators, api_url: 
 
 def _functions(settings: Settings, api_port: int) -> dict[str, FunctionProcess]:
     """The functions' processes, not started yet, by their entry points."""
-    folder = settings.data_dir / "functions"
+    folder = settings.data_dir / FUNCTIONS
     with storage_problems(f"Making the folder {folder}"):
         make_private_folder(folder)
     # What a killed function leaves behind is removed at the next start.
-    environment = {**settings_environment(settings), "TMPDIR": str(emptied_folder(settings.data_dir / "tmp"))}
+    scratch = {"TMPDIR": str(emptied_folder(settings.data_dir / "tmp"))}
     places = {"api": (settings.host, api_port), **{name: (LOOPBACK, free_port(LOOPBACK, 0)) for name in CALLED}}
     return {
-        name: FunctionProcess(name, host, port, dict(environment), folder / f"{name}.log")
+        name: FunctionProcess(name, host, port, function_environment(settings, name) | scratch, folder / f"{name}.log")
         for name, (host, port) in places.items()
     }
 

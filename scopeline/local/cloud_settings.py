@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scopeline.adapters.embedded.database import lock_folder
-from scopeline.adapters.embedded.private_folder import make_private_folder
-from scopeline.adapters.embedded.storage_errors import storage_problems
+from scopeline.adapters.data_folder import lock_folder, make_private_folder
+from scopeline.adapters.storage_errors import storage_problems
 from scopeline.local.emulators import Emulators, emulators, running_emulators
 from scopeline.local.storage_emulator import EmulatorFailed
 from scopeline.settings import Settings, default_data_folder
@@ -20,6 +19,8 @@ from scopeline.settings import Settings, default_data_folder
 log = logging.getLogger("scopeline.local")
 
 PROJECT = "scopeline-local"
+# The emulator tries each second, the cloud later each time: attempts for half a minute.
+EMULATED_ATTEMPTS = 30
 # In the data folder: all that does not outlive emulators of our own.
 EMULATED = "emulated"
 GONE_AT_ITS_END = (
@@ -37,6 +38,8 @@ def with_names(settings: Settings) -> Settings:
         "raw_bucket": settings.raw_bucket or f"{project}-raw",
         "derived_bucket": settings.derived_bucket or f"{project}-derived",
     }
+    if "attempts" not in settings.model_fields_set:
+        named["attempts"] = EMULATED_ATTEMPTS
     if "data_dir" not in settings.model_fields_set:
         # The local edition's web site is in the other folder.
         named["data_dir"] = default_data_folder() / "gcp"
@@ -48,7 +51,8 @@ def on_emulators(settings: Settings) -> Iterator[tuple[Settings, Emulators]]:
     """The settings with all names, and the emulators that the environment names, else own ones.
 
     Google's clients of this process find them meanwhile. Own ones begin empty: so does the data folder then, which is
-    one inside that of the settings. Raises DataFolderInUse, EmulatorsMissing, EmulatorFailed, Unavailable.
+    one inside that of the settings and goes with them (`folder_of_a_run`). Raises DataFolderInUse, EmulatorsMissing,
+    EmulatorFailed, Unavailable.
     """
     settings = with_names(settings)
     found = running_emulators()
@@ -57,9 +61,12 @@ def on_emulators(settings: Settings) -> Iterator[tuple[Settings, Emulators]]:
         yield settings, found
         return
     with held_folder(settings.data_dir):
-        folder = emptied_folder(settings.data_dir / EMULATED)
         log.warning(GONE_AT_ITS_END)
-        with emulators(folder) as started, _environment(started.environment()):
+        with (
+            folder_of_a_run(settings.data_dir / EMULATED) as folder,
+            emulators(folder) as started,
+            _environment(started.environment()),
+        ):
             yield settings.model_copy(update={"data_dir": folder}), started
 
 
@@ -73,6 +80,34 @@ def held_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+@contextmanager
+def folder_of_a_run(folder: Path) -> Iterator[Path]:
+    """The folder, private and empty, and removed when the context is left, also by Ctrl-C.
+
+    After an error it is kept until the next run, because the logs in it may tell why. Raises Unavailable.
+    """
+    emptied_folder(folder)
+    is_kept = False
+    try:
+        yield folder
+    except Exception:
+        is_kept = any(folder.iterdir())
+        if is_kept:
+            log.warning("What the run left, its logs among it, is kept until the next one: %s", folder)
+        raise
+    finally:
+        if not is_kept:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; what a process that was killed still writes there goes at the next start."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        log.warning("The folder %s is removed at the next start: %s", folder, error)
 
 
 def emptied_folder(folder: Path) -> Path:

@@ -41,6 +41,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 PROBE_SECONDS = 3.0
+LOOK_SECONDS = 0.5
 # Short lives do not pay for the optimising compiler; the heap is a bound, most tests fill a tenth of it.
 JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx1g", "-Duser.language=en")
 
@@ -298,7 +299,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.command:
                 return _run(given.command, started)
             print("\n".join(f"export {name}={value}" for name, value in started.environment().items()), flush=True)
-            signal.pause()
+            while not (words := started.ended()):
+                time.sleep(LOOK_SECONDS)
+            raise EmulatorFailed(f"{words} What was stored is gone with it. Start them again.")
     except ScopelineError as error:
         print(f"{error} ({error.code})", file=sys.stderr)
         return 2

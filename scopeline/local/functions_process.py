@@ -6,6 +6,7 @@ processes also end when the first one is killed.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import runpy
@@ -21,13 +22,14 @@ from pydantic import SecretStr
 from scopeline.domain.errors import ScopelineError
 from scopeline.local.child import bound_command, end_child, end_with
 from scopeline.local.site_process import address
-from scopeline.settings import Settings
+from scopeline.settings import Settings, read_by
 
 logger = logging.getLogger("scopeline.local")
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "functions" / "main.py"
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
+LAST_BYTES = 8192  # of a log, in which a reason is looked for
 ANSWER_SECONDS = 5.0
 # Deliveries that wait for the end of a window hold a thread each.
 THREADS = 32
@@ -54,6 +56,7 @@ class FunctionProcess:
         self._lock = threading.Lock()
         self._is_stopping = False
         self._started_at = 0.0
+        self._log_begins = 0
         self._pause = 0.0
         self._start_again_at: float | None = None
 
@@ -69,13 +72,16 @@ class FunctionProcess:
                 f"There is no {SOURCE}. The functions are part of a checkout of Scopeline, not of what is installed."
             )
         options = ("--source", str(SOURCE), "--target", self.target, "--host", self.host, "--port", str(self.port))
+        # As in the cloud, it has the settings that it is given, and none of this process.
+        inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("SCOPELINE_")}
         with self._lock, self.log.open("ab") as log:
             if self._is_stopping:
                 return
+            self._log_begins = log.tell()
             self._started_at = time.monotonic()
             self._child = subprocess.Popen(
                 bound_command(sys.executable, "-m", "scopeline.local.functions_process", *options),
-                env={**os.environ, **self.environment, "THREADS": str(THREADS)},
+                env={**inherited, **self.environment, "THREADS": str(THREADS)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -146,8 +152,23 @@ class FunctionProcess:
         return True
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return f"{lines[-1] if lines else 'it said nothing'}. See {self.log}."
+        """The last of its words since its start that may be a reason, and where all are."""
+        with self.log.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_begins, end - LAST_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        told = [words for words in map(_complaint, lines) if words]
+        return f"{told[-1].rstrip('.') if told else 'it said nothing of it'}. See {self.log}."
+
+
+def _complaint(line: str) -> str:
+    """What a line of a function's log says, in either form, where that is no mere information."""
+    try:
+        entry = json.loads(line)
+        level, words = entry["severity"], str(entry["message"])
+    except (ValueError, TypeError, KeyError):
+        level, words = "".join(line.split(" ", 2)[1:2]), line
+    return "" if level in ("DEBUG", "INFO") else words.strip()
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
@@ -159,6 +180,16 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def function_environment(settings: Settings, function: str) -> dict[str, str]:
+    """The environment variables by which a function has the settings that it reads, and no others."""
+    read = {
+        f"SCOPELINE_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if function in read_by(field).functions
+    }
+    return {name: value for name, value in settings_environment(settings).items() if name in read}
+
+
 def _text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
@@ -167,6 +198,10 @@ def _text(value: object) -> str:
 
 def main() -> None:
     """Be functions-framework; whatever is forked from here on ends with the process that forked it."""
+    from gunicorn.config import ControlSocketDisable  # type: ignore[import-untyped]
+
+    # functions-framework takes no settings of gunicorn, which puts its control socket into the user's home.
+    ControlSocketDisable.default = True
     forking: dict[str, int] = {}
     os.register_at_fork(
         before=lambda: forking.update(process=os.getpid()), after_in_child=lambda: end_with(forking["process"])

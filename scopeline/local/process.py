@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -10,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from cdcs_connector.client import CdcsSite
 from scopeline.adapters.embedded.event_worker import EventWorker
 from scopeline.adapters.embedded.recovery import recover
-from scopeline.adapters.embedded.storage_errors import storage_problems
+from scopeline.adapters.storage_errors import storage_problems
 from scopeline.bootstrap import UPLOADS, Embedded, embedded, reader_pool
 from scopeline.domain.errors import ScopelineError
 from scopeline.domain.events import Topic
@@ -53,12 +54,16 @@ class PortInUse(ScopelineError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the running edition answers, the environment in which other commands find its stores, and what to know."""
+    """Where the running edition answers, the environment in which other commands find its stores, and what to know.
+
+    `logs` names the files of those of its processes that do not write to its own standard error.
+    """
 
     api: str
     site: str
     environment: Mapping[str, str] = field(default_factory=dict)
     notice: str = ""
+    logs: str = ""
 
 
 @contextmanager
@@ -120,9 +125,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen()
     except OSError as error:
         listening.close()
-        raise PortInUse(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Stop the other program, or choose another port."
-        ) from None
+        if error.errno == errno.EADDRINUSE:
+            todo = "Stop the other program, or choose another port."
+        else:
+            todo = "Choose an address of this machine and a port that this user may take."
+        raise PortInUse(f"Cannot listen on {host} port {port}: {error.strerror}. {todo}") from None
     return listening
 
 
@@ -135,7 +142,6 @@ def free_port(host: str, wanted: int) -> int:
 def _serve_api(stack: ExitStack, edition: Embedded, listening: socket.socket) -> None:
     """Answer API and upload requests in threads until the stack unwinds."""
     import waitress
-    from waitress import wasyncore
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
     from scopeline.adapters.embedded.upload_endpoint import UploadEndpoint
@@ -162,12 +168,24 @@ def _serve_api(stack: ExitStack, edition: Embedded, listening: socket.socket) ->
     def stop() -> None:
         # The requests that are being answered get their answers.
         server.task_dispatcher.shutdown(timeout=ANSWER_SECONDS)
-        # Closed by its own loop: closing it from here would take the sockets away under its select. The loop ends when
-        # no connection is left, so those that clients keep open are closed with it.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(connections, ignore_all=True))
+        end_loop(server, connections)
         thread.join(STOP_SECONDS)
 
     stack.callback(stop)
+
+
+def end_loop(server: Any, connections: dict[int, object]) -> None:
+    """Have a waitress server's loop close everything and end.
+
+    Closing it from here would take the sockets away under its select. The loop ends when no connection is left, so
+    those that clients keep open are closed with it.
+    """
+    from waitress import wasyncore
+
+    # Under the lock: a pull that is on its way would do it, and close the trigger, before this one is written.
+    with server.trigger.lock:
+        server.trigger.thunks.append(lambda: wasyncore.close_all(connections, ignore_all=True))
+        server.trigger.pull_trigger()
 
 
 def site_beside(stack: ExitStack, backend: Backend, api_url: str, port: int) -> SiteProcess:

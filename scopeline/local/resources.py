@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from scopeline.adapters.gcp.topics import (
     ACK_DEADLINE,
     EXTRACT,
-    FIRST_PAUSE,
     FLOWS,
     KEPT,
-    LONGEST_PAUSE,
     NOTIFICATIONS,
     Flow,
     delivery_attempts,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from scopeline.settings import Settings
 
 CALL_SECONDS = 20.0
+ANSWER_SECONDS = 5.0
+PROBLEM_TYPE = "application/problem+json"
 
 
 def make_resources(settings: Settings, clients: Clients, endpoints: Mapping[str, str]) -> None:
@@ -71,6 +74,34 @@ def make_subscriptions(
             subscriber.modify_push_config(request=turned, retry=retry, timeout=seconds)
 
 
+def living_endpoint(settings: Settings, clients: Clients) -> str:
+    """Where a running function of the same project and prefix takes the messages; nothing where none does."""
+    from google.api_core.exceptions import NotFound
+
+    for flow in FLOWS:
+        name = clients.subscriber.subscription_path(settings.project, flow.topic(settings.topic_prefix))
+        try:
+            found = clients.subscriber.get_subscription(request={"subscription": name}, timeout=CALL_SECONDS)
+        except NotFound:
+            continue
+        endpoint = str(found.push_config.push_endpoint)
+        if endpoint and _is_function(endpoint):
+            return endpoint
+    return ""
+
+
+def _is_function(url: str) -> bool:
+    """Whether one of our functions answers there, which has words for what it does not understand."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS):
+            return False
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.headers.get_content_type() == PROBLEM_TYPE
+    except (OSError, HTTPException, ValueError):
+        return False
+
+
 def make_buckets(settings: Settings, clients: Clients) -> None:
     """Both buckets, with versions, and raw's notifications to the topic of `extract`."""
     _make_bucket(clients, settings.derived_bucket)
@@ -108,7 +139,8 @@ def _subscription(settings: Settings, clients: Clients, flow: Flow, endpoint: st
         "ack_deadline_seconds": ACK_DEADLINE,
         "message_retention_duration": {"seconds": KEPT},
         "expiration_policy": {},  # never
-        "retry_policy": {"minimum_backoff": {"seconds": FIRST_PAUSE}, "maximum_backoff": {"seconds": LONGEST_PAUSE}},
+        # No retry policy: with one, the emulator gives a message up silently whose endpoint was gone for 4 s. Without,
+        # it tries each second.
         "dead_letter_policy": {
             "dead_letter_topic": publisher.topic_path(settings.project, flow.dead_letters(settings.topic_prefix)),
             "max_delivery_attempts": delivery_attempts(settings.attempts),

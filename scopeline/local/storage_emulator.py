@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scopeline.domain.errors import ScopelineError
 
+log = logging.getLogger("scopeline.local")
+
 VARIABLE = "SCOPELINE_GCS_EMULATOR"
+BUILDING = "Building the Cloud Storage emulator, once; this takes some minutes ..."
 SOURCES = Path(__file__).resolve().parent.parent.parent / "tests" / "gcs_emulator"
 # A first build downloads and compiles some 60 modules.
 BUILD_SECONDS = 900
+# Where Go has them all in its cache, a build takes less, and nothing is said of it.
+QUIET_SECONDS = 2.0
 
 
 class EmulatorsMissing(ScopelineError):
@@ -76,6 +83,8 @@ def _compile(sources: Path, binary: Path) -> None:
         )
     with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
         made = Path(folder) / binary.name
+        tell = threading.Timer(QUIET_SECONDS, log.warning, (BUILDING,))
+        tell.start()
         try:
             done = subprocess.run(
                 [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(made), "."],
@@ -89,6 +98,8 @@ def _compile(sources: Path, binary: Path) -> None:
             raise EmulatorFailed(
                 f"Building the Cloud Storage emulator took more than {BUILD_SECONDS} s. Is the Go module proxy slow?"
             ) from None
+        finally:
+            tell.cancel()
         if done.returncode != 0:
             raise EmulatorFailed(
                 f"The Cloud Storage emulator in {sources} cannot be built: {done.stderr.strip()[-2000:]}"

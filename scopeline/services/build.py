@@ -21,6 +21,7 @@ from scopeline.records.inputs import RecordInputs
 from scopeline.records.schema import check_record
 from scopeline.services.backend import Backend
 from scopeline.services.changes import change
+from scopeline.services.dismissals import is_dismissed
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def build_session(backend: Backend, event: Event) -> None:
         _publish(backend, session.id)
         return
     session = _start_round(backend, session.id)
+    _settle_edits(backend, session)
     inputs = _inputs(backend, session)
     digest = inputs.digest()
     if session.record is None or session.record.inputs != digest:
@@ -246,6 +248,20 @@ def _start_round(backend: Backend, session_id: str) -> Session:
     return change(backend.catalog, Session, f"sessions/{session_id}", edit)
 
 
+def _settle_edits(backend: Backend, session: Session) -> None:
+    """Have edits that were asked for in this round stand in the overlay now, or never come there as they are.
+
+    Where they are not written yet, the overlay is written as it stands: who read it before finds it changed, and the
+    edits are refused. Else the round would be covered without them, and nobody would know so if their writer is killed.
+    """
+    read = session.changes.edits_read
+    if read is None:
+        return
+    if read == 0:
+        backend.catalog.create(Overlay(session=session.id))
+    change(backend.catalog, Overlay, f"overlays/{session.id}", lambda overlay: len(overlay.edits) <= read)
+
+
 def _cover(backend: Backend, seen: Session) -> None:
     """Note that the record stands as the round wants it; also where it went on after it, and nothing came of that."""
 
@@ -264,15 +280,15 @@ def _cover(backend: Backend, seen: Session) -> None:
 
 
 def _publish(backend: Backend, session_id: str) -> None:
-    """Say that the current record was built, unless it is published already."""
+    """Say that the current record was built, unless it is published, or somebody said that it will not be."""
     record = _session(backend, session_id).record
     if record is None or record.published_version == record.version:
         return
-    backend.events.publish(
-        Event(
-            type=Topic.RECORD_BUILT,
-            key=session_id,
-            at=backend.clock(),
-            data={"version": record.version, "inputs": record.inputs},
-        )
+    built = Event(
+        type=Topic.RECORD_BUILT,
+        key=session_id,
+        at=backend.clock(),
+        data={"version": record.version, "inputs": record.inputs},
     )
+    if not is_dismissed(backend, built):
+        backend.events.publish(built)

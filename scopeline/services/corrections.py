@@ -77,7 +77,11 @@ def edit_overlay(
     backend: Backend, caller: Caller, ref: str, changes: list[Change], *, expected: str | None
 ) -> Stored[Overlay]:
     """Add edits to the overlay. Raises PreconditionFailed, InvalidInput (`unknown_target`, `unknown_field`,
-    `invalid_edit`)."""
+    `invalid_edit`).
+
+    Who is killed after the overlay's write tells nobody: the record is asked for before, and a build that comes in
+    between writes the overlay as it stands (`services/build.py`), so that this write is refused.
+    """
     session = find_session(backend, ref).document
     stored = read_overlay(backend, session.id)
     _check_revision(backend, session, "overlay", stored.revision, expected)
@@ -87,9 +91,8 @@ def edit_overlay(
     overlay = stored.document
     if len(overlay.edits) + len(changes) > MAX_EDITS:
         raise InvalidInput(f"Session {session.id} has {len(overlay.edits)} edits; at most {MAX_EDITS} are kept.")
+    ask_for_record(backend, session.id, edits_read=len(overlay.edits))
     overlay.edits = [*overlay.edits, *(_edit(asked, caller.name, now) for asked in changes)]
-    # Who is killed after the overlay's write tells nobody: the record is asked for before.
-    ask_for_record(backend, session.id)
     if stored.revision == NO_OVERLAY:
         return _create_overlay(backend, session, overlay)
     return Stored(overlay, _write(backend, session, overlay, stored.revision))

@@ -208,21 +208,25 @@ def _erase_file(backend: Backend, session_id: str, file_id: str, name: str) -> I
 
 
 def _erase_versions(backend: Backend, file_id: str, name: str) -> Iterator[None]:
+    """Delete the versions, what was made from them, and what was noted of them."""
     for stored in list(_versions_of(backend.raw, name)):
         yield from _delete_version(backend.raw, stored)
     for stored in list(backend.derived.versions(f"{file_id}/")):
         yield from _delete_version(backend.derived, stored)
     for version in list_versions(backend, file_id):
+        yield from _delete_document(backend, f"findings/{file_id}.{version.generation}")
         yield from _delete_document(backend, version.key)
+    yield from _delete_document(backend, f"dismissals/{file_id}")
 
 
 def _erase_record(backend: Backend, session_id: str) -> Iterator[None]:
-    """Delete the record's versions and what people added to it."""
+    """Delete the record's versions, and what people added to it or said of its work."""
     for stored in list(backend.derived.versions(_record_prefix(session_id))):
         yield from _delete_version(backend.derived, stored)
     for record in list(find_all(backend.catalog, Record, RECORD_VERSIONS, parent=session_id)):
         yield from _delete_document(backend, record.key)
     yield from _delete_document(backend, f"overlays/{session_id}")
+    yield from _delete_document(backend, f"dismissals/{session_id}")
 
 
 def _delete_version(store: ObjectStore, stored: StoredObject) -> Iterator[None]:

@@ -19,26 +19,45 @@ STORES_SECONDS = 3.0  # for all together: who asks wants to know it now
 _PROBE = "readyz"
 
 
-def ask_stores(backend: Backend, seconds: float = STORES_SECONDS) -> None:
-    """Ask each port something, and the stores whether they take writes; raises what the one that cannot raises.
+class StoreProbes:
+    """Asks the ports of one back end whether they answer, however often somebody wants to know.
 
-    Raises Unavailable (`store_silent`) where one does not answer within `seconds`: a store that is away is asked with
-    much patience by whoever needs it.
+    To each port one question at most is under way: who comes meanwhile waits for the same answer. A store may be silent
+    for long, and each question holds a thread for so long.
     """
-    asked = {
-        _ask(lambda: backend.catalog.count(INSTRUMENTS)): "catalog",
-        _ask(lambda: _ask_objects(backend.raw)): "store of original files",
-        _ask(lambda: _ask_objects(backend.derived)): "store of records and pictures",
-        _ask(lambda: next(iter(backend.events.parked()), None)): "queue of events",
-    }
-    answered, _ = wait(asked, timeout=seconds, return_when=FIRST_EXCEPTION)
-    silent = [name for answer, name in asked.items() if answer not in answered]
-    for answer in asked:
-        if answer in answered:
-            answer.result()
-    if silent:
-        names = " and the ".join(silent)
-        raise Unavailable(f"No answer in {seconds:g} s from the {names}.", code="store_silent")
+
+    def __init__(self, backend: Backend) -> None:
+        self._questions: dict[str, Callable[[], object]] = {
+            "catalog": lambda: backend.catalog.count(INSTRUMENTS),
+            "store of original files": lambda: _ask_objects(backend.raw),
+            "store of records and pictures": lambda: _ask_objects(backend.derived),
+            "queue of events": lambda: next(iter(backend.events.parked()), None),
+        }
+        self._lock = threading.Lock()
+        self._under_way: dict[str, Future[None]] = {}
+
+    def ask(self, seconds: float = STORES_SECONDS) -> None:
+        """Ask each port something, and the stores whether they take writes; raises what the one that cannot raises.
+
+        Raises Unavailable (`store_silent`) where one does not answer within `seconds`: a store that is away is asked
+        with much patience by whoever needs it.
+        """
+        asked = {self._ask(name): name for name in self._questions}
+        answered, _ = wait(asked, timeout=seconds, return_when=FIRST_EXCEPTION)
+        silent = [name for answer, name in asked.items() if answer not in answered]
+        for answer in asked:
+            if answer in answered:
+                answer.result()
+        if silent:
+            names = " and the ".join(silent)
+            raise Unavailable(f"No answer in {seconds:g} s from the {names}.", code="store_silent")
+
+    def _ask(self, name: str) -> Future[None]:
+        with self._lock:
+            answer = self._under_way.get(name)
+            if answer is None or answer.done():
+                answer = self._under_way[name] = _in_a_thread(self._questions[name])
+            return answer
 
 
 def _ask_objects(store: ObjectStore) -> None:
@@ -46,7 +65,7 @@ def _ask_objects(store: ObjectStore) -> None:
     store.check_writable()
 
 
-def _ask(question: Callable[[], object]) -> Future[None]:
+def _in_a_thread(question: Callable[[], object]) -> Future[None]:
     """Ask in a thread of its own, which nobody has to wait for."""
     answer: Future[None] = Future()
 

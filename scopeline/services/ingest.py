@@ -12,7 +12,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from scopeline.domain.errors import InvalidInput
-from scopeline.domain.events import Event, StoredObject, Topic
+from scopeline.domain.events import Event, StoredObject, Topic, object_changed_event
 from scopeline.domain.files import Extraction, File, FileStatus, FileVersion, current_version
 from scopeline.domain.instruments import Instrument
 from scopeline.domain.names import file_id
@@ -192,14 +192,7 @@ def _finish(backend: Backend, file: File) -> None:
         *leaders_of_object(backend.raw, file.object),
         *(c.name for c in companions_of_object(backend.raw, file.object)),
     ):
-        backend.events.publish(
-            Event(
-                type=Topic.OBJECT_CHANGED,
-                key=file_id(backend.raw.bucket, name),
-                at=backend.clock(),
-                data={"bucket": backend.raw.bucket, "object": name},
-            )
-        )
+        backend.events.publish(object_changed_event(backend.raw.bucket, name, backend.clock()))
     _tell_session(backend, refreshed)
 
 

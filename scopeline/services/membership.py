@@ -36,15 +36,18 @@ def tell_session(backend: Backend, session_id: str) -> None:
         backend.events.coalesce(changed, window_for(told))
 
 
-def ask_for_record(backend: Backend, session_id: str) -> Session | None:
+def ask_for_record(backend: Backend, session_id: str, *, edits_read: int | None = None) -> Session | None:
     """The session, with its record asked to follow changes, and nobody told; None where it was erased.
 
-    Where nobody tells within a while, the sweep does (`services/sweeping/stuck.py`).
+    Where nobody tells within a while, the sweep does (`services/sweeping/stuck.py`). Who is about to add to an overlay
+    says how many edits it has.
     """
+
+    def ask(session: Session) -> bool:
+        return session.ask_for_record(backend.clock(), edits_read)
+
     try:
-        return change(
-            backend.catalog, Session, f"sessions/{session_id}", lambda session: session.ask_for_record(backend.clock())
-        )
+        return change(backend.catalog, Session, f"sessions/{session_id}", ask)
     except NotFound:
         return None
 
@@ -89,14 +92,13 @@ def _unassigned(backend: Backend, session: Session, until: datetime) -> Iterator
 
 
 def release_later_files(backend: Backend, session: Session, end: datetime) -> None:
-    """Give back what a START that arrived after its own END took although it was first seen after that END."""
-    released = False
+    """Give back what a START that arrived after its own END took although it was first seen after that END.
+
+    Nobody is told: `session.ended` follows.
+    """
     for file in find_all(backend.catalog, File, FILES_OF_SESSION, where={"session": session.id}):
         if file.first_seen is not None and file.first_seen >= end and file.membership[-1].why == CLAIMED:
             leave_session(backend, file.id, session.id)
-            released = True
-    if released:
-        publish_changed(backend, session)
 
 
 def join_session(backend: Backend, file_id: str, session_id: str, *, who: str, why: str) -> bool:

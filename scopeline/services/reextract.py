@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from scopeline.domain.errors import InvalidInput, ScopelineError, Unavailable
-from scopeline.domain.events import Event, Topic
+from scopeline.domain.events import object_changed_event
 from scopeline.domain.files import Extraction, File, FileStatus
 from scopeline.formats import registry
 from scopeline.ports import FILES, find_all
@@ -75,9 +75,7 @@ def read_again(
     """
     for each in examined:
         if each.why is not None:
-            file = each.file
-            data = {"bucket": file.bucket, "object": file.object}
-            backend.events.publish(Event(type=Topic.OBJECT_CHANGED, key=file.id, at=backend.clock(), data=data))
+            backend.events.publish(object_changed_event(each.file.bucket, each.file.object, backend.clock()))
             yield each
             sleep(1 / rate)
         else:

@@ -18,6 +18,7 @@ from scopeline.domain.findings import Finding
 from scopeline.domain.names import Place
 from scopeline.ports import FINDINGS, Parked, find_all
 from scopeline.services.backend import Backend
+from scopeline.services.dismissals import note_dismissed
 from scopeline.services.findings import dismiss as dismiss_finding
 from scopeline.services.findings import get_finding, look_again
 
@@ -72,14 +73,22 @@ def replay(backend: Backend, failure_id: str) -> bool:
 
 
 def dismiss(backend: Backend, failure_id: str, who: str) -> bool:
-    """Take one thing that gave up off the list for good, in the name of `who`; False where there is none of that id."""
+    """Take one thing that gave up off the list for good, in the name of `who`; False where there is none of that id.
+
+    The sweep leaves it alone from then on, until something about it changes.
+    """
     found = get_finding(backend, failure_id)
-    failure = (
-        _of_finding(backend, found)
-        if found is not None
-        else next((each for each in failed_deliveries(backend) if each.id == failure_id), None)
-    )
-    if failure is None or not (backend.events.discard(failure_id) or dismiss_finding(backend, failure_id, who)):
+    if found is not None:
+        failure = _of_finding(backend, found)
+        is_gone = dismiss_finding(backend, failure_id, who)
+    else:
+        parked = next((each for each in backend.events.parked() if each.id == failure_id), None)
+        if parked is None:
+            return False
+        failure = _of_delivery(parked, backend.clock())
+        note_dismissed(backend, parked.event, who)
+        is_gone = backend.events.discard(failure_id)
+    if not is_gone:
         return False
     log.warning(
         "%s dismissed the failure %s, %s: %s: %s", who, failure.id, failure.in_words(), failure.code, failure.reason

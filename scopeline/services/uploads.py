@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from scopeline.domain import names
 from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import Conflict, NotFound
-from scopeline.domain.events import Event, StoredObject, Topic
+from scopeline.domain.events import StoredObject, object_changed_event
 from scopeline.domain.files import File, Verified
 from scopeline.domain.sessions import Session
 from scopeline.logs import learn
@@ -156,8 +156,7 @@ def _verify(backend: Backend, file: File, stored: StoredObject, *, size: int, md
     verified = verify_version(backend, version, size=size, md5=md5)
     refreshed = refresh_file(backend, file.id)
     if verified is Verified.NO:
-        data = {"bucket": file.bucket, "object": file.object}
-        backend.events.publish(Event(type=Topic.OBJECT_CHANGED, key=file.id, at=backend.clock(), data=data))
+        backend.events.publish(object_changed_event(file.bucket, file.object, backend.clock()))
         if refreshed.session is not None:
             session = backend.catalog.get(Session, f"sessions/{refreshed.session}")
             if session is not None:

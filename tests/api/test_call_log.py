@@ -145,10 +145,10 @@ def test_a_file_that_is_sent_without_a_session_is_found_by_its_id_and_by_the_ses
 def test_an_unexpected_error_is_told_with_its_traceback(
     lab: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_backend: object) -> None:
+    def fail(_probes: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("scopeline.services.health.ask_stores", fail)
+    monkeypatch.setattr("scopeline.services.health.StoreProbes.ask", fail)
     assert lab.call("GET", "/readyz").status_code == 500
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
     assert "RuntimeError: broken" in caplog.text

@@ -2,8 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from scopeline.domain.instruments import Client
+from scopeline.services.health import StoreProbes
 from scopeline.services.ignore import DEFAULT_IGNORE
+
+
+def test_calls_share_what_the_stores_are_being_asked(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[StoreProbes] = []
+    monkeypatch.setattr(StoreProbes, "ask", lambda probes: used.append(probes))
+    for _ in range(2):
+        assert lab.call("GET", "/readyz", token=None).status_code == 200
+    assert used[0] is used[1]
 
 
 def test_a_client_learns_who_it_is_and_what_to_leave_out(lab: Any) -> None:

@@ -17,6 +17,7 @@ from scopeline.cli import app
 from scopeline.commands.beside import system_user
 from scopeline.domain.errors import InvalidInput, NotFound
 from scopeline.domain.instruments import Root, TokenKind
+from scopeline.domain.sessions import Person
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.handlers import handlers
 from scopeline.services import access
@@ -55,7 +56,9 @@ def session(tmp_path: Path) -> str:
         token, _ = access.make_token(backend, TokenKind.CLIENT, "titan-pc")
         now = datetime.now(UTC)
         caller = Caller(token, access.get_client(backend, "titan-pc"))
-        made, _ = start_session(backend, caller, Start(local_id=LOCAL_ID, instrument="titan", at=now, sent=now))
+        people = [Person(person="Ada")]
+        start = Start(local_id=LOCAL_ID, instrument="titan", at=now, sent=now, title="Gold\x1b[2J", people=people)
+        made, _ = start_session(backend, caller, start)
         for content in (b"one", b"two"):
             backend.raw.write(f"titan/{made.id}/titan-pc/data/a.dm3", content)
         return made.id
@@ -72,6 +75,8 @@ def test_a_session_is_erased_after_a_yes(tmp_path: Path, session: str) -> None:
     assert asked.exit_code == 0
     assert f"session {session} of titan goes for good: 1 file, 2 stored versions" in asked.stderr
     assert str(tmp_path) in asked.stderr
+    assert "Gold\ufffd[2J (Ada), started 20" in asked.stderr
+    assert "running now, no record yet." in asked.stderr
     assert f"{session}  being erased\n" in asked.stdout
     assert f"by {system_user()}: wish of its owner\n" in asked.stdout
     go_on(tmp_path)

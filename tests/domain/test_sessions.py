@@ -124,3 +124,19 @@ def test_an_open_session_has_no_record_to_change() -> None:
     opened.state = SessionState.ENDED
     assert opened.ask_for_record(START)
     assert not opened.ask_for_record(START + timedelta(hours=1))
+
+
+def test_what_was_read_by_the_last_one_who_is_about_to_edit_is_known_until_a_build_that_began_after_him() -> None:
+    asked = Changes().asked_again(START, 2).asked_again(START, 3).asked_again(START, 2).asked_again(START)
+    assert (asked.asked, asked.edits_read) == (1, 3)
+    begun = asked.begun(START)
+    assert begun.done(begun.started, START).edits_read is None
+    again = begun.asked_again(START, 3)
+    assert again.done(begun.started, START).edits_read == 3
+
+
+def test_who_is_about_to_edit_the_record_of_an_open_session_asks_for_the_one_of_its_end() -> None:
+    opened = session()
+    assert opened.ask_for_record(START, 0)
+    assert (opened.changes.asked, opened.changes.edits_read) == (1, 0)
+    assert not opened.ask_for_record(START, 0)

@@ -307,7 +307,7 @@ FIRESTORE_CALLS: dict[str, Callable[[GoogleDeliveries], object]] = {
     "find": lambda cloud: GoogleCatalog(cloud.clients.firestore).find(Instrument, INSTRUMENTS),
     "count": lambda cloud: GoogleCatalog(cloud.clients.firestore).count(INSTRUMENTS),
     "parked": lambda cloud: list(cloud.events.parked()),
-    "replay": lambda cloud: cloud.events.replay("0" * 40),
+    "replay": lambda cloud: cloud.events.replay("0" * 32),
     "later": lambda cloud: cloud.events.publish(changed(cloud), not_before=cloud.now() + timedelta(hours=1)),
     "due": lambda cloud: list(cloud.events.timers.due(cloud.now())),
     "ticket": lambda cloud: cloud.events.tickets.claim(

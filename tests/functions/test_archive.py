@@ -25,7 +25,7 @@ from scopeline.bootstrap import google
 from scopeline.demo import run
 from scopeline.domain.instruments import Root, TokenKind
 from scopeline.local.child import bound_command, end_child
-from scopeline.local.functions_process import settings_environment
+from scopeline.local.functions_process import function_environment
 from scopeline.local.resources import make_resources, remove_subscriptions
 from scopeline.local.unused_ports import unused_port
 from scopeline.services.access import add_instrument, make_token, set_client
@@ -35,6 +35,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TARGETS = ("api", *(flow.function for flow in FLOWS), "sweep")
 SECONDS = 600
 TOKEN = "a-publishers-token"
+PID_PREFIX = "https://hdl.example/20.500/"
 
 
 def build(out: Path) -> Path:
@@ -175,8 +176,10 @@ def record_site() -> Iterator[RecordSite]:
 
 
 @contextmanager
-def served(programs: Path, unpacked: Path, environment: dict[str, str], logs: Path) -> Iterator[dict[str, str]]:
-    """Every function, as Cloud Run starts it; their addresses."""
+def served(
+    programs: Path, unpacked: Path, environment: dict[str, str], settings: Settings, logs: Path
+) -> Iterator[dict[str, str]]:
+    """Every function, as Cloud Run starts it, with the settings that it reads; their addresses."""
     with ExitStack() as ending:
         urls = {}
         for target in TARGETS:
@@ -186,7 +189,7 @@ def served(programs: Path, unpacked: Path, environment: dict[str, str], logs: Pa
                 child = subprocess.Popen(
                     bound_command(*command, "--port", str(port)),
                     cwd=unpacked,
-                    env={**environment, "THREADS": "16"},
+                    env={**environment, **function_environment(settings, target), "THREADS": "16"},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -235,14 +238,15 @@ def test_every_function_works_from_the_archive_without_django(
         derived_bucket=f"{project}-derived",
         records_url=record_site.url,
         records_token=TOKEN,
+        pid_prefix=PID_PREFIX,
         data_dir=tmp_path / "unused",
     )
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("SCOPELINE_", "PYTHON"))}
-    environment = {**plain, **emulators.environment(), **settings_environment(settings)}
+    environment = {**plain, **emulators.environment()}
     pc = tmp_path / "saved"
     pc.mkdir()
     (pc / "orion.tif").write_bytes((titan_session / "orion-zeiss_dataZeroed.tif").read_bytes())
-    with google(settings) as edition, served(programs, unpacked, environment, tmp_path) as urls:
+    with google(settings) as edition, served(programs, unpacked, environment, settings, tmp_path) as urls:
         make_resources(settings, edition.clients, urls)
         backend = edition.backend
         add_instrument(backend, {"id": "titan", "name": "Titan", "zone": "UTC"})
@@ -261,6 +265,7 @@ def test_every_function_works_from_the_archive_without_django(
                 say=lambda _words: None,
             )
             (file,) = service.get(f"/v1/files?session={session}")["files"]
+            record = service.get(f"/v1/sessions/{session}/record.json")
             picture = service.fetch(f"/v1/files/{file['id']}/datasets/0/preview")
             swept = post(urls["sweep"])
         finally:
@@ -268,6 +273,9 @@ def test_every_function_works_from_the_archive_without_django(
     assert (file["status"], file["path"]) == ("extracted", "orion.tif")
     assert picture.startswith(b"\x89PNG")
     assert record_site.taken[session]["version"] == 1
+    assert f"{PID_PREFIX}{session}" in record_site.taken[session]["xml"]
+    # The API and the build read the same settings: else the one would say of the other's record that it is not current.
+    assert record["version"] == 1
     assert "orion.tif" in record_site.taken[session]["xml"]
     assert swept["tasks"]
     assert not [name for name, task in swept["tasks"].items() if task["stopped_by"]], swept

@@ -85,6 +85,20 @@ def test_in_cloud_run_a_call_without_a_token_is_refused(target: str, monkeypatch
     assert problem(client.post("/", json=NOTHING)) == (401, "token_missing")
 
 
+@pytest.mark.parametrize(("token_asked", "started"), [(True, 0), (False, 1)])
+def test_nothing_is_started_for_who_may_not_push(
+    token_asked: bool, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[object] = []
+    monkeypatch.setattr("scopeline.cloud_functions.CloudFunctions.start_readers", lambda parts: starts.append(parts))
+    if token_asked:
+        monkeypatch.setenv("K_SERVICE", "extract")
+        monkeypatch.setenv("SCOPELINE_PUSH_AUDIENCE", "https://scopeline.example")
+        monkeypatch.setenv("SCOPELINE_PUSH_SERVICE_ACCOUNT", "push@scopeline.example")
+    serve("extract").post("/", json=NOTHING)
+    assert len(starts) == started
+
+
 @pytest.mark.parametrize("target", [*PUSHED, "sweep"])
 def test_in_cloud_run_nothing_is_done_while_nobody_is_named_who_may_call(
     target: str, monkeypatch: pytest.MonkeyPatch

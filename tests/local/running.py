@@ -118,9 +118,6 @@ class Service:
         text = self.said()
         return text if text.endswith("\n") else ""
 
-    def is_ready(self) -> bool:
-        return bool(self.said())
-
     def answers(self) -> bool:
         """Whether the API answers."""
         return self.get("/healthz") is not None

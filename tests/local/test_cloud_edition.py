@@ -10,6 +10,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -23,13 +24,22 @@ import pytest
 from google.api_core.exceptions import DeadlineExceeded, RetryError
 from running import Service, free_port, wait_for
 
+from scopeline.bootstrap import google
 from scopeline.demo import run
+from scopeline.domain.events import StoredObject
+from scopeline.domain.files import File, FileStatus
+from scopeline.domain.names import file_id
 from scopeline.local.cloud_edition import _emulator_problems, call_now_and_then
 from scopeline.local.cloud_settings import EMULATED, PROJECT, with_names
 from scopeline.local.emulators import Emulators
-from scopeline.local.functions_process import FunctionFailed, FunctionProcess, settings_environment
+from scopeline.local.functions_process import (
+    FunctionFailed,
+    FunctionProcess,
+    function_environment,
+    settings_environment,
+)
 from scopeline.local.storage_emulator import EmulatorFailed
-from scopeline.settings import Settings, load_settings
+from scopeline.settings import FUNCTIONS, Settings, load_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
@@ -115,32 +125,85 @@ def pid_of(service: Service, words: str) -> int:
     return min((pid for pid, command in service.members().items() if words in command), default=0)
 
 
+def environment_of(service: Service, target: str) -> dict[str, str]:
+    """The environment of a function's first process."""
+    variables = Path(f"/proc/{pid_of(service, f'--target {target} ')}/environ").read_text().split("\0")
+    return dict(variable.split("=", 1) for variable in variables if "=" in variable)
+
+
 def test_a_function_that_is_killed_comes_back_and_a_second_service_on_the_folder_is_refused(
     service: Service, ready: dict[str, Any], tmp_path: Path
 ) -> None:
     killed = pid_of(service, "--target build_session ")
     os.kill(killed, signal.SIGKILL)
+    words = "WARNING scopeline.local: The function build_session ended with status -9 and is started"
+    wait_for("the words about its end", lambda: words in service.complaints())
     wait_for("the function's new process", lambda: pid_of(service, "--target build_session ") not in (0, killed))
-    assert "WARNING scopeline.local: The function build_session ended with status -9 and is started" in (
-        service.complaints()
-    )
     second = Service(tmp_path, "--edition", "gcp", environment=service._environment)
     second.log, second._said = tmp_path / "second.log", tmp_path / "second.said"
     second.start()
     assert second.ended() == 1
     assert f"{service.data} is in use by process {service.pid}" in second.complaints()
-    # What a killed function would leave is where the next start removes it.
-    (left,) = {
-        variable
-        for pid, command in service.members().items()
-        if "--target extract " in command
-        for variable in Path(f"/proc/{pid}/environ").read_text().split("\0")
-        if variable.startswith("TMPDIR=")
-    }
-    assert left == f"TMPDIR={service.data / 'tmp'}"
+    for target in FUNCTIONS:
+        given = environment_of(service, target)
+        # What a killed function would leave is where the next start removes it.
+        assert given["TMPDIR"] == str(service.data / "tmp")
+        # No more is told than in the cloud, though the service itself has more.
+        assert given["SCOPELINE_PROJECT"] == ready["environment"]["SCOPELINE_PROJECT"]
+        assert "SCOPELINE_DATA_DIR" not in given
+        assert ("SCOPELINE_RECORDS_TOKEN" in given) == (target == "publish_record")
 
 
-def test_with_emulators_of_its_own_data_begin_empty_and_the_end_of_one_ends_it(tmp_path: Path, emulators: Any) -> None:
+def end_in_the_middle(service: Service, how: str) -> None:
+    """End something while files come; what is to be there goes on, or is started again."""
+    if how == "extract is killed":
+        os.kill(pid_of(service, "--target extract "), signal.SIGKILL)
+        return
+    if how == "all is killed":
+        service.kill(group=True)
+    else:
+        assert service.terminate() == 0
+    service.start()
+
+
+@pytest.mark.parametrize("how", ["extract is killed", "all is killed", "it is ended"])
+def test_what_comes_while_something_ends_is_read_soon_after(
+    service: Service, ready: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    for name, value in ready["environment"].items():
+        monkeypatch.setenv(name, value)
+    run.prepare(load_settings(), "titan", "Titan", "UTC")
+    with google(load_settings()) as edition:
+        stored = []
+        for number in range(12):
+            name = f"titan/20260206-titan-aaaaaa/titan-pc/data/{number}.txt"
+            stored.append(edition.backend.raw.write(name, b"some words"))
+            if number == 3:
+                end_in_the_middle(service, how)
+            time.sleep(0.5 if how == "extract is killed" else 0)
+
+        def is_read(version: StoredObject) -> bool:
+            found = edition.backend.catalog.get(File, f"files/{file_id(version.bucket, version.name)}")
+            return found is not None and found.document.status is FileStatus.EXTRACTED
+
+        wait_for("all files", lambda: all(map(is_read, stored)), seconds=180, pause=0.5)
+
+
+def test_a_second_edition_does_not_take_the_messages_of_a_running_one(
+    service: Service, ready: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    second = Service(tmp_path / "elsewhere", "--edition", "gcp", environment=service._environment)
+    second.start()
+    assert second.ended() == 1
+    project = ready["environment"]["SCOPELINE_PROJECT"]
+    assert f"Another Scopeline works with the project {project} on these emulators" in second.complaints()
+    assert service.get("/readyz") is not None
+
+
+def test_with_emulators_of_its_own_data_begin_empty_and_go_with_it_unless_one_fails(
+    tmp_path: Path, emulators: Any
+) -> None:
     unnamed = dict.fromkeys(emulators.environment(), "")
     service = Service(tmp_path, "--edition", "gcp", environment={**unnamed, "SCOPELINE_LOG_FORMAT": "text"})
     left = [service.data / EMULATED / name for name in ("site/site.sqlite3", "tmp/scopeline-reading-a")]
@@ -164,6 +227,13 @@ def test_with_emulators_of_its_own_data_begin_empty_and_the_end_of_one_ends_it(t
         assert service.ended() == 1
         assert "scopeline: The firestore emulator ended with status -9: " in service.complaints()
         service.assert_nothing_left()
+        assert f"is kept until the next one: {service.data / EMULATED}" in service.complaints()
+        assert (service.data / EMULATED / "functions" / "api.log").is_file()
+        service.start()
+        wait_for("the service's second ready line", service._ready_line, seconds=180)
+        assert service.terminate() == 0
+        assert not (service.data / EMULATED).exists()
+        assert kept.exists()
     finally:
         service.clean_up()
 
@@ -243,7 +313,10 @@ def function(tmp_path: Path, emulators: Any) -> Iterator[FunctionProcess]:
     checked = settings.model_copy(
         update={"push_audience": "https://scopeline.example", "push_service_account": "push@scopeline.example"}
     )
-    environment = {**settings_environment(checked), **emulators.environment(), "K_SERVICE": "extract"}
+    home = {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": ""}
+    (tmp_path / "home").mkdir()
+    given = function_environment(checked, "extract")
+    environment = {**given, **emulators.environment(), **home, "K_SERVICE": "extract"}
     made = FunctionProcess("extract", "127.0.0.1", free_port(), environment, tmp_path / "extract.log")
     made.start()
     yield made
@@ -257,6 +330,15 @@ def test_an_unsigned_push_is_refused_where_functions_check_their_callers(functio
         urllib.request.urlopen(asked, timeout=60)
     with refused.value as answer:
         assert (answer.code, json.loads(answer.read())["code"]) == (401, "token_missing")
+
+
+def test_a_function_leaves_nothing_in_its_users_home(function: FunctionProcess, tmp_path: Path) -> None:
+    function.wait_until_ready()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(function.url, data=b"{}", method="POST"), timeout=60)
+    refused.value.close()
+    function.stop()
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_the_workers_of_a_function_end_when_its_first_process_is_killed(
@@ -328,7 +410,8 @@ def test_what_is_not_named_has_names_of_this_machine(tmp_path: Path, monkeypatch
         f"{PROJECT}-derived",
         tmp_path / "gcp",
     )
-    given = Settings(project="p", raw_bucket="r", derived_bucket="d", data_dir=tmp_path / "mine")
+    assert named.attempts == 30
+    given = Settings(project="p", raw_bucket="r", derived_bucket="d", data_dir=tmp_path / "mine", attempts=8)
     assert with_names(given) == given.model_copy(update={"edition": "gcp"})
 
 
@@ -337,6 +420,36 @@ def test_another_process_has_the_same_settings(tmp_path: Path, monkeypatch: pyte
     for name, value in settings_environment(given).items():
         monkeypatch.setenv(name, value)
     assert load_settings() == given
+
+
+def test_a_function_has_the_settings_that_it_reads_and_no_others(tmp_path: Path) -> None:
+    given = Settings(pid_prefix="hdl:20.500/", attempts=3, records_token="a-secret", data_dir=tmp_path, project="p")
+    seen = {function: function_environment(given, function) for function in FUNCTIONS}
+    assert {function for function, told in seen.items() if told.get("SCOPELINE_PROJECT") == "p"} == {*FUNCTIONS}
+    assert {function for function, told in seen.items() if told.get("SCOPELINE_ATTEMPTS") == "3"} == {
+        "extract",
+        "build_session",
+        "publish_record",
+    }
+    assert {function for function, told in seen.items() if "SCOPELINE_RECORDS_TOKEN" in told} == {"publish_record"}
+    assert {function for function, told in seen.items() if "SCOPELINE_PID_PREFIX" in told} == {"api", "build_session"}
+    assert not any("SCOPELINE_DATA_DIR" in told for told in seen.values())
+
+
+def test_a_function_has_no_settings_of_the_process_that_starts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCOPELINE_NOBODY_KNOWS", "this")
+    monkeypatch.setenv("scopeline_attempts", "nonsense")
+    made = FunctionProcess("api", "127.0.0.1", free_port(), {"SCOPELINE_PROJECT": "p"}, tmp_path / "api.log")
+    made.start()
+    try:
+        assert made._child is not None
+        wait_for("the function's program", lambda: b"--target" in Path(f"/proc/{made._child.pid}/cmdline").read_bytes())
+        variables = Path(f"/proc/{made._child.pid}/environ").read_text().split("\0")
+        assert [each for each in variables if each.upper().startswith("SCOPELINE")] == ["SCOPELINE_PROJECT=p"]
+    finally:
+        made.stop()
 
 
 class Scheduled(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -18,7 +19,14 @@ import pytest
 from running import PATIENCE, living, wait_for
 
 from scopeline.local import emulators as local
-from scopeline.local.storage_emulator import VARIABLE, EmulatorFailed, EmulatorsMissing, build, storage_binary
+from scopeline.local.storage_emulator import (
+    BUILDING,
+    VARIABLE,
+    EmulatorFailed,
+    EmulatorsMissing,
+    build,
+    storage_binary,
+)
 from scopeline.local.unused_ports import unused_port
 from scopeline.settings import load_settings
 
@@ -264,6 +272,46 @@ def test_of_those_who_ask_at_the_same_time_one_builds(sources: Path, builds: Pat
     assert len(made) == 4
     assert len(set(made)) == 1
     assert builds.read_text() == "build\n"
+
+
+class Marker(logging.Handler):
+    """Makes a file when something is logged."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.file.write_text(record.getMessage())
+
+
+def test_a_build_that_takes_long_is_told_before_its_end(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    told = tmp_path / "told"
+    compiler = f'while [ ! -s "{told}" ]; do sleep 0.01; done\nexec "{shutil.which("go")}" "$@"'
+    program(tmp_path / "bin", "go", f"#!/bin/sh\n{compiler}\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr("scopeline.local.storage_emulator.QUIET_SECONDS", 0.01)
+    marker = Marker(told)
+    logging.getLogger("scopeline.local").addHandler(marker)
+    try:
+        build(sources, tmp_path / "cache")
+    finally:
+        logging.getLogger("scopeline.local").removeHandler(marker)
+    assert told.read_text() == BUILDING
+
+
+def test_a_program_that_is_there_or_quickly_made_is_not_told_of(
+    sources: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scopeline.local.storage_emulator.QUIET_SECONDS", PATIENCE)
+    build(sources, tmp_path / "cache")
+    monkeypatch.setattr("scopeline.local.storage_emulator.QUIET_SECONDS", 0)
+    build(sources, tmp_path / "cache")
+    assert BUILDING not in caplog.text
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and thread.is_alive()]
 
 
 def test_what_the_compiler_says_is_told_and_nothing_is_kept(sources: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 import waitress
-from waitress import wasyncore
 
 from scopeline.local.problem_answers import ProblemChannel
+from scopeline.local.process import end_loop
 
 SECRET = "sl_0123456789ab_averysecretwordofatleasttwentycharacters"
 
@@ -34,7 +34,7 @@ def port() -> Iterator[int]:
     thread.start()
     yield listening.getsockname()[1]
     server.task_dispatcher.shutdown(timeout=5)
-    server.trigger.pull_trigger(lambda: wasyncore.close_all(connections, ignore_all=True))
+    end_loop(server, connections)
     thread.join()
 
 

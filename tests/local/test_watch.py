@@ -119,6 +119,32 @@ def test_a_function_that_ends_again_and_again_is_started_later_each_time(
     assert len(caplog.messages) == 3
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (['{"severity": "ERROR", "message": "Full."}', '{"severity": "INFO", "message": "Ends."}'], "Full"),
+        (["2026-02-06T12:00:00Z WARNING a: Full.", "2026-02-06T12:00:01Z INFO a: Ends."], "WARNING a: Full"),
+        (["Segmentation fault", ""], "Segmentation fault"),
+    ],
+)
+def test_the_reason_of_an_end_is_the_last_complaint_since_the_start(
+    ending: FunctionProcess, caplog: pytest.LogCaptureFixture, lines: list[str], told: str
+) -> None:
+    old = '{"severity": "ERROR", "message": "Of another run."}\n'
+    ending.log.write_text(old)
+    ending.start()
+    ended(ending)
+    ending.log.write_text(old)
+    ending.start_again_where_it_ended(time.monotonic())
+    assert "it said nothing of it" in caplog.messages[-1]
+    ending.start_again_where_it_ended(time.monotonic() + LONGEST_PAUSE_SECONDS)
+    ended(ending)
+    with ending.log.open("a") as log:
+        log.writelines(f"{line}\n" for line in lines)
+    ending.start_again_where_it_ended(time.monotonic())
+    assert f"{told}. See {ending.log}" in caplog.messages[-1]
+
+
 def test_a_function_that_is_stopped_stays_away(ending: FunctionProcess, caplog: pytest.LogCaptureFixture) -> None:
     ending.start()
     ending.begin_stop()

@@ -28,7 +28,7 @@ from scopeline.domain.sessions import Session
 from scopeline.local import process
 from scopeline.local.cloud_edition import cloud_edition
 from scopeline.local.cloud_settings import with_names
-from scopeline.local.functions_process import FunctionProcess, settings_environment
+from scopeline.local.functions_process import FunctionProcess, function_environment
 from scopeline.local.process import Addresses, free_port
 from scopeline.services.changes import change
 from scopeline.settings import Settings, load_settings
@@ -202,9 +202,8 @@ class OnGoogle:
         )
         for status in SITE_ANSWERS:
             self.answer_with(status)
-            change(self.edition.backend.catalog, Session, f"sessions/{built.key}", forget_publication)
-            self.edition.events.publish(built)
-            self._wait_for_parked(f"answered {status}")
+            self._publish_again(built)
+            self._wait_for_parked(f"answered {status}", unless_published=built)
 
     def erase(self) -> None:
         """The erasure's event is being delivered."""
@@ -214,11 +213,24 @@ class OnGoogle:
         events = [to_event(each) for each in self.pull() if each.attributes.get("type") == Topic.RECORD_BUILT]
         return next((event for event in events if event), None)
 
-    def _wait_for_parked(self, words: str) -> None:
-        wait_for(
-            f"a delivery that is parked for {words!r}",
-            lambda: any(words in f"{each.code}: {each.reason}" for each in self.edition.events.parked()),
-        )
+    def _publish_again(self, built: Event) -> None:
+        change(self.edition.backend.catalog, Session, f"sessions/{built.key}", forget_publication)
+        self.edition.events.publish(built)
+
+    def _wait_for_parked(self, words: str, unless_published: Event | None = None) -> None:
+        """A delivery from before may note only now that it has published the record: then it is published again."""
+
+        def parked() -> bool:
+            if unless_published and self._is_published(unless_published.key):
+                self._publish_again(unless_published)
+            return any(words in f"{each.code}: {each.reason}" for each in self.edition.events.parked())
+
+        wait_for(f"a delivery that is parked for {words!r}", parked)
+
+    def _is_published(self, session_id: str) -> bool:
+        stored = self.edition.backend.catalog.get(Session, f"sessions/{session_id}")
+        assert stored is not None
+        return stored.document.record is not None and stored.document.record.published_version is not None
 
     # ------------------------------------------------------------------------------------------------ what is left
 
@@ -289,11 +301,11 @@ def on_google(folder: Path) -> Iterator[Played]:
             addresses = ending.enter_context(cloud_edition(settings))
         answer_with = ending.enter_context(echoing_site())
         edition = ending.enter_context(google(settings))
-        plain = settings_environment(settings)
         echoed = {"SCOPELINE_RECORDS_URL": answer_with(500), "SCOPELINE_RECORDS_TOKEN": PUBLISHER}
-        others = {"publish_record": {**plain, **echoed}, "extract": {**plain, **CHECKING}}
+        others = {"publish_record": echoed, "extract": CHECKING}
         started = {}
-        for target, environment in others.items():
+        for target, more in others.items():
+            environment = {**function_environment(settings, target), **more}
             log = folder / "functions" / f"other_{target}.log"
             started[target] = FunctionProcess(target, "127.0.0.1", free_port("127.0.0.1", 0), environment, log)
             ending.callback(started[target].stop)

@@ -289,6 +289,16 @@ def test_files_are_read_once_in_a_build(lab: Lab) -> None:
     assert len(steps.reads) <= 10
 
 
+def test_a_file_that_was_announced_after_the_record_is_told_to_be_missing_when_its_time_is_over(lab: Lab) -> None:
+    waited = Event(type=Topic.SESSION_ENDED, key=SESSION, at=END, data={build.COUNTED: True})
+    lab.add_file("a.dm3")
+    lab.build()
+    lab.add_file("b.dm3", status=FileStatus.ANNOUNCED, generation=None, datasets=[])
+    lab.clock.now = END + timedelta(hours=2)
+    build_session(lab.backend, waited)
+    assert b"1 announced file never arrived: b.dm3." in current_record(lab.backend, SESSION).xml
+
+
 # --------------------------------------------------------------------------------------------------------- interrupted
 
 

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from scopeline.domain.events import Event, Topic
 from scopeline.domain.records import Overlay
 from scopeline.domain.sessions import Person, Session
 from scopeline.ports import PreconditionFailed
 from scopeline.services import corrections
+from scopeline.services.build import COUNTED, build_session, current_record
 from scopeline.services.corrections import Change
 from scopeline.services.membership import publish_changed
+from scopeline.services.sweep import sweep
 
 LOCAL_ID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
 
@@ -83,6 +90,116 @@ def test_a_session_knows_of_what_was_written_that_its_record_does_not_follow_it(
         assert desk.backend.catalog.get(Session, session.key).document.changes.behind_since is None
 
     assert desk.cut_at_each_write(change, is_behind) >= 4
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Steps:
+    """Counts the calls of ports: before one of them something else happens, before or after another one is the end."""
+
+    def __init__(self, happens: Callable[[], object], at: int, kill_before: int) -> None:
+        self._happens, self._at, self._kill_before = happens, at, kill_before
+        self.count = 0
+
+    def __call__(self, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        if self.count == self._kill_before:
+            raise Killed
+        if self.count == self._at:
+            self._happens()
+        self.count += 1
+        return call(*given, **named)
+
+
+class Stepped:
+    """A port whose calls go through `Steps`."""
+
+    def __init__(self, port: Any, steps: Steps) -> None:
+        self._port, self._steps = port, steps
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._steps, getattr(self._port, name))
+
+
+@pytest.mark.parametrize("edits_before", [0, 1])
+@pytest.mark.parametrize("ends", [False, True], ids=["after the end", "at the end"])
+def test_an_edit_that_is_stored_reaches_the_record_wherever_a_build_comes_and_its_writer_is_killed(
+    desk: Any, work: Any, edits_before: int, ends: bool
+) -> None:
+    lengths: set[int] = set()
+    for number, (build_at, kill_before) in enumerate((b, k) for b in range(14) for k in range(b + 1, 16)):
+        local_id = f"7d9f1f54-9d5a-4d0f-8f55-{number:012x}"
+        session = desk.start(local_id, title="0")
+        if not ends:
+            end_and_settle(desk, work, local_id)
+        for edit in range(edits_before):
+            change = Change("session", "title", f"before {edit}")
+            corrections.edit_overlay(desk.backend, desk.caller, local_id, [change], expected=None)
+        if not ends:
+            settle(desk, work)
+        happens = partial(end_and_settle, desk, work, local_id) if ends else partial(build, desk, session)
+        steps = Steps(happens, build_at, kill_before)
+        stepped = replace(
+            desk.backend, catalog=Stepped(desk.backend.catalog, steps), events=Stepped(desk.backend.events, steps)
+        )
+        with suppress(Killed, PreconditionFailed):
+            change = Change("session", "title", "NEW")
+            corrections.edit_overlay(stepped, desk.caller, local_id, [change], expected=None)
+        lengths.add(steps.count)
+        if ends and build_at >= steps.count:
+            continue
+        settle(desk, work)
+        overlay = corrections.read_overlay(desk.backend, session.id).document
+        title = overlay.edits[-1].value if overlay.edits else "0"
+        assert f">{title}<".encode() in current_record(desk.backend, session.id).xml, (build_at, kill_before)
+        assert desk.backend.catalog.get(Session, session.key).document.changes.behind_since is None
+    assert max(lengths) < 15, "every call is a place to be killed at"
+
+
+def build(desk: Any, session: Session) -> None:
+    build_session(desk.backend, Event(type=Topic.SESSION_CHANGED, key=session.id, at=desk.now, data={COUNTED: True}))
+
+
+def end_and_settle(desk: Any, work: Any, local_id: str) -> None:
+    desk.end(local_id)
+    desk.forward(hours=2)
+    work.deliver()
+
+
+def settle(desk: Any, work: Any) -> None:
+    """What the sweep and its deliveries make of everything, hours later."""
+    for _ in range(2):
+        desk.forward(hours=2)
+        sweep(desk.backend, lambda event, code, reason: None)
+        desk.forward(seconds=3)
+        work.deliver()
+
+
+def test_an_edit_that_a_build_overtook_is_stored_when_it_is_sent_again(desk: Any, work: Any) -> None:
+    session = desk.start()
+    end_and_settle(desk, work, LOCAL_ID)
+    writes_the_overlay = 6
+    steps = Steps(partial(build, desk, session), writes_the_overlay, 99)
+    stepped = replace(desk.backend, catalog=Stepped(desk.backend.catalog, steps))
+    edits = [Change("session", "title", "NEW")]
+    with pytest.raises(PreconditionFailed):
+        corrections.edit_overlay(stepped, desk.caller, LOCAL_ID, edits, expected=None)
+    seen = corrections.read_overlay(desk.backend, LOCAL_ID)
+    assert seen.document.edits == []
+    corrections.edit_overlay(desk.backend, desk.caller, LOCAL_ID, edits, expected=seen.revision)
+    settle(desk, work)
+    assert b">NEW<" in current_record(desk.backend, session.id).xml
+
+
+def test_a_build_leaves_the_revision_of_finished_edits_alone(desk: Any, work: Any) -> None:
+    desk.start()
+    end_and_settle(desk, work, LOCAL_ID)
+    for value in ("first", "second"):
+        change = Change("session", "title", value)
+        stored = corrections.edit_overlay(desk.backend, desk.caller, LOCAL_ID, [change], expected=None)
+        settle(desk, work)
+        assert corrections.read_overlay(desk.backend, LOCAL_ID).revision == stored.revision
 
 
 def test_two_first_edits_of_one_overlay_are_not_both_taken(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,16 +16,17 @@ from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.bootstrap import embedded
 from scopeline.domain import names
 from scopeline.domain.erasure import Tombstone
-from scopeline.domain.errors import NotFound, ScopelineError, Unavailable
+from scopeline.domain.errors import InvalidInput, NotFound, ScopelineError, Unavailable
 from scopeline.domain.events import Event, StoredObject, Topic
 from scopeline.domain.files import Dataset, DatasetType, File, FileStatus, Membership, Preview
+from scopeline.domain.findings import Finding
 from scopeline.domain.instruments import TokenKind
 from scopeline.domain.records import Edit, Overlay
 from scopeline.domain.sessions import EventKind, Session
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.handlers import gave_up, handlers
 from scopeline.ports import Retained
-from scopeline.services import access, announcements, erase, lookup, sessions, uploads
+from scopeline.services import access, announcements, erase, lookup, replay, sessions, uploads
 from scopeline.services.access import Caller
 from scopeline.services.announcements import Announcement
 from scopeline.services.backend import Backend
@@ -214,9 +215,29 @@ def archive(desk: Any) -> Archive:
     desk.end()
     desk.forward(hours=3)
     made.drain()
+    _give_up_and_dismiss(made)
     assert made.session in made.site.records
     assert f"records/{made.session}/versions/1" in made.documents()
     return made
+
+
+def _give_up_and_dismiss(made: Archive) -> None:
+    """What differs of a file's first version is noted; and work of the session and of a file gave up for good."""
+    backend, now, stored = made.backend, made.desk.now, next(iter(made.backend.raw.versions(made.objects["a"])))
+    file = names.file_id("raw", stored.name)
+    finding = Finding(
+        file=file, generation=stored.generation, object=stored.name, code="bytes_differ", reason=SECRET, since=now
+    )
+    assert backend.catalog.create(finding)
+    for event in (
+        Event(type=Topic.SESSION_CHANGED, key=made.session, at=now),
+        Event(type=Topic.OBJECT_FINALIZED, key=file, at=now, data=stored.model_dump(mode="json")),
+    ):
+        backend.events.publish(event)
+        made.desk.edition.events.fail(made.desk.edition.events.claim([event.type]), InvalidInput("It is broken."))
+        (parked,) = backend.events.parked()
+        assert replay.dismiss(backend, parked.id, "ada")
+        assert f"dismissals/{event.key}" in made.documents()
 
 
 def _join(file: File, session: str, now: datetime) -> None:

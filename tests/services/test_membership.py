@@ -8,6 +8,7 @@ import pytest
 from scopeline.domain.files import File
 from scopeline.ports import FILES_OF_SESSION, find_all
 from scopeline.services import uploads
+from scopeline.services.build import current_record
 from scopeline.services.files import get_file
 from scopeline.services.membership import claim_files, join_session, leave_session
 from scopeline.services.uploads import UploadRequest
@@ -75,3 +76,33 @@ def test_a_file_moves_only_from_where_it_is(desk: Any) -> None:
     assert not join_session(desk.backend, file, "20260206-titan-aaaaaa", who="ada", why="mine")
     leave_session(desk.backend, file, "20260206-titan-aaaaaa")
     assert get_file(desk.backend, file).session == session.id
+
+
+def test_a_record_follows_a_file_that_only_a_repeated_start_takes(desk: Any, work: Any) -> None:
+    """The call that announced the file was killed before it looked for a session, and nobody repeats it."""
+    session = desk.start()
+    desk.forward(hours=1)
+    desk.end()
+    work.deliver()
+    desk.forward(hours=3)
+    work.deliver()
+    request = UploadRequest(None, "data", "lost.dm3", 5, desk.now, desk.now - timedelta(hours=3.5), key="lost")
+    assert desk.cut_at(lambda backend: uploads.request_upload(backend, desk.caller, request), 1, after=True)
+    desk.start(at=session.start.at)
+    desk.forward(hours=1)
+    work.deliver()
+    assert b"lost.dm3" in current_record(desk.backend, session.id).xml
+
+
+def test_a_record_follows_what_a_late_start_gives_back(desk: Any, work: Any) -> None:
+    """START and END reach the server together, hours later; a file of the time after END was taken by START."""
+    begun = desk.now
+    desk.forward(hours=2)
+    file = send(desk)
+    session = desk.start(at=begun, sent=desk.now)
+    assert get_file(desk.backend, file).session == session.id
+    desk.end(at=begun + timedelta(hours=1), sent=desk.now)
+    desk.forward(hours=3)
+    work.deliver()
+    assert get_file(desk.backend, file).session is None
+    assert b"1.dm3" not in current_record(desk.backend, session.id).xml

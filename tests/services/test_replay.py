@@ -12,7 +12,7 @@ from scopeline.adapters.embedded.event_worker import run_once
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.ports import Parked
-from scopeline.services.replay import list_failures, replay, replay_transient
+from scopeline.services.replay import dismiss, list_failures, replay, replay_transient
 from scopeline.services.sweep import sweep
 from scopeline.services.sweeping import replayed
 
@@ -220,3 +220,17 @@ def test_a_person_tries_again_what_the_service_does_not(desk: Any) -> None:
     site.error = None
     run_once(desk.edition.events, {Topic.SESSION_CHANGED: site})
     assert site.handled == ["bad"]
+
+
+def test_it_is_told_who_dismissed_which_delivery_and_why_it_had_given_up(
+    desk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    park(desk, "20260206-titan-aaaaaa", InvalidInput("It is nonsense."))
+    (failure,) = list_failures(desk.backend, limit=10, cursor=None)[0]
+    assert dismiss(desk.backend, failure.id, "ada")
+    assert not dismiss(desk.backend, failure.id, "bob")
+    (said,) = [line for line in caplog.messages if "dismissed" in line]
+    assert said == (
+        f"ada dismissed the failure {failure.id}, session.changed of 20260206-titan-aaaaaa: invalid: It is nonsense."
+    )
+    assert list_of(desk) == []

@@ -19,7 +19,7 @@ from scopeline.domain.names import file_id
 from scopeline.ports import FINDINGS, Retained
 from scopeline.services.files import get_version
 from scopeline.services.metrics import measure
-from scopeline.services.replay import failures, list_failures, replay
+from scopeline.services.replay import dismiss, failures, list_failures, replay
 from scopeline.services.sweep import SweepReport, sweep
 from scopeline.services.sweeping import reconcile
 from scopeline.services.sweeping.reconcile import CATALOG_FILES, KNOWN_FINDINGS, OBJECTS
@@ -111,6 +111,20 @@ def test_a_newer_version_is_found_where_the_delivery_of_an_older_one_gave_up(des
     desk.forward(days=1)
     assert found(desk) == {"objects": 1}
     assert desk.edition.events.claim([Topic.OBJECT_FINALIZED]).event.data["generation"] == newer.generation
+
+
+def test_an_object_whose_event_was_dismissed_is_announced_only_with_its_next_version(desk: Any) -> None:
+    store(desk)
+    desk.edition.events.fail(desk.edition.events.claim([Topic.OBJECT_FINALIZED]), InvalidInput("It is broken."))
+    (failure,) = failures(desk.backend)
+    assert dismiss(desk.backend, failure.id, "ada")
+    for _ in range(3):
+        desk.forward(days=1)
+        assert found(desk) == {}
+    store(desk, data=b"other")
+    lose_events(desk)
+    desk.forward(days=1)
+    assert found(desk) == {"objects": 1}
 
 
 def test_a_round_goes_on_over_many_sweeps(desk: Any, work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +257,24 @@ def test_many_differences_are_compared_again_by_portions_and_each_once_a_round(
     swept = run(desk, tasks=[KNOWN_FINDINGS]).tasks["findings"]
     assert (swept.looked_at, swept.found, swept.round_ended) == (3, 3, True)
     assert [finding.object for finding in desk.backend.catalog.find(Finding, FINDINGS).items] == [objects[0].name]
+
+
+def test_a_difference_that_was_dismissed_is_shown_again_where_it_is_another_one(desk: Any, work: Any) -> None:
+    stored = store(desk)
+    work.deliver()
+    damage(desk, stored, size=4)
+    found(desk)
+    (failure,) = failures(desk.backend)
+    assert dismiss(desk.backend, failure.id, "ada")
+    desk.forward(days=1)
+    found(desk)
+    assert list(failures(desk.backend)) == []
+    damage(desk, stored, md5="0" * 32)
+    desk.forward(days=1)
+    found(desk)
+    (other,) = failures(desk.backend)
+    assert (other.id, other.since) == (failure.id, desk.now)
+    assert "md5" in other.reason
 
 
 def test_a_version_that_the_catalog_takes_for_deleted_is_shown(desk: Any, work: Any) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from scopeline.domain.errors import InvalidInput, Unavailable
-from scopeline.domain.events import Topic
+from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.names import file_id, raw_object_name
 from scopeline.domain.sessions import Handling, Session, SessionState
-from scopeline.services import sessions
+from scopeline.services import build, sessions
 from scopeline.services.build import window_for
 from scopeline.services.files import get_or_create_file, refresh_file, upsert_version
+from scopeline.services.membership import tell_session
+from scopeline.services.replay import dismiss, failures
 from scopeline.services.sweep import SweepReport, sweep
 from scopeline.services.sweeping import stuck
 from scopeline.services.sweeping.tasks import Task
@@ -242,3 +244,151 @@ def test_a_record_that_the_site_refuses_waits_for_its_replay(desk: Any, work: An
     assert [parked.event.type for parked in desk.backend.events.parked()] == [Topic.RECORD_BUILT]
     desk.forward(hours=1)
     assert found(desk) == {}
+
+
+# --------------------------------------------------------------------------------------------------------- dismissed
+
+
+def dismiss_all(desk: Any) -> list[str]:
+    """The topics of what gave up and is dismissed now."""
+    gave_up = list(failures(desk.backend))
+    assert all(dismiss(desk.backend, failure.id, "ada") for failure in gave_up)
+    return [failure.topic for failure in gave_up]
+
+
+def assert_left_alone(desk: Any, work: Any) -> None:
+    """For two days of sweeps nothing is found, and nothing gives up."""
+    for hours in (0.4, 1, 12, 36):
+        desk.forward(hours=hours)
+        assert found(desk) == {}
+        desk.forward(seconds=3)
+        work.deliver()
+    assert list(failures(desk.backend)) == []
+
+
+def test_a_refused_record_that_was_dismissed_is_not_published_again_until_there_is_another(
+    desk: Any, work: Any
+) -> None:
+    session = desk.start()
+    desk.end()
+    work.site_error = InvalidInput("The site refuses this record.", code="refused")
+    work.deliver()
+    assert dismiss_all(desk) == [Topic.RECORD_BUILT]
+    assert_left_alone(desk, work)
+    store(desk, session)
+    work.deliver()
+    desk.forward(hours=2)
+    work.deliver()
+    assert session_now(desk, session).record.version == 2
+    assert dismiss_all(desk) == [Topic.RECORD_BUILT]
+    assert_left_alone(desk, work)
+    work.site_error = None
+    store(desk, session, "b.dm3")
+    work.deliver()
+    desk.forward(hours=2)
+    work.deliver()
+    assert work.published == {session.id: 3}
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No record can be built, until it is undone."""
+
+    def check_record(xml: bytes) -> None:
+        raise InvalidInput("The record is invalid.", code="record_invalid")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "check_record", check_record)
+        yield patch
+
+
+def test_a_first_record_that_was_dismissed_is_built_again_only_where_something_changed(
+    desk: Any, work: Any, broken: Any
+) -> None:
+    session = desk.start()
+    desk.end()
+    work.deliver()
+    desk.forward(hours=3)
+    work.deliver()
+    assert set(dismiss_all(desk)) == {Topic.SESSION_ENDED}
+    assert_left_alone(desk, work)
+    broken.undo()
+    tell_session(desk.backend, session.id)
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(hours=1)
+    assert found(desk) == {"missing_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).record.version == 1
+
+
+def test_a_first_record_that_was_dismissed_is_built_after_another_end(desk: Any, work: Any, broken: Any) -> None:
+    session = desk.start()
+    desk.end()
+    work.deliver()
+    desk.forward(hours=3)
+    work.deliver()
+    dismiss_all(desk)
+    broken.undo()
+    sessions.resume_session(desk.backend, desk.caller, session.id, at=desk.now, sent=desk.now)
+    desk.forward(hours=3)
+    desk.end()
+    lose_events(desk, *Topic)
+    desk.forward(hours=3)
+    assert found(desk) == {"missing_records": 1}
+
+
+def test_a_change_that_was_dismissed_is_left_alone_until_the_next_change(desk: Any, work: Any, broken: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "check_record", lambda xml: None)
+        session = recorded_and_changed(desk, work)
+    desk.forward(hours=1)
+    work.deliver()
+    assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
+    assert_left_alone(desk, work)
+    assert session_now(desk, session).changes.behind_since is not None
+    broken.undo()
+    store(desk, session, "next.dm3")
+    work.deliver()
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(hours=1)
+    assert found(desk) == {"outdated_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).record.version == 2
+
+
+def test_a_file_that_was_dismissed_is_read_when_it_has_another_version(desk: Any, work: Any) -> None:
+    session = desk.start()
+    note_version(desk, session)
+    for _ in range(2):
+        desk.forward(minutes=20)
+        assert found(desk) == {"unread_files": 1}
+        desk.forward(seconds=3)
+        delivery = desk.edition.events.claim([Topic.OBJECT_CHANGED])
+        desk.edition.events.fail(delivery, InvalidInput("It is broken."))
+        assert dismiss_all(desk) == [Topic.OBJECT_CHANGED]
+        assert_left_alone(desk, work)
+        note_version(desk, session)
+
+
+def test_a_dismissal_does_not_undo_an_earlier_one(desk: Any, work: Any) -> None:
+    session = desk.start()
+    key = note_version(desk, session)
+    older = file(desk, key).generation
+    note_version(desk, session)
+    for generation in (file(desk, key).generation, older):
+        desk.backend.events.publish(
+            Event(type=Topic.OBJECT_FINALIZED, key=key, at=desk.now, data={"generation": generation})
+        )
+        desk.edition.events.fail(desk.edition.events.claim([Topic.OBJECT_FINALIZED]), InvalidInput("It is broken."))
+        dismiss_all(desk)
+    assert_left_alone(desk, work)
+
+
+def test_what_is_no_work_of_a_file_or_session_is_dismissed_all_the_same(desk: Any) -> None:
+    for topic, key in ((Topic.OBJECT_FINALIZED, "x"), (Topic.OBJECT_CHANGED, "a" * 24), (Topic.SESSION_ENDED, "../x")):
+        desk.backend.events.publish(Event(type=topic, key=key, at=desk.now))
+        desk.edition.events.fail(desk.edition.events.claim([topic]), InvalidInput("It is broken."))
+    assert len(dismiss_all(desk)) == 3
+    assert list(failures(desk.backend)) == []

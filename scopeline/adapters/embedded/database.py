@@ -6,7 +6,6 @@ a lock of this process: SQLite's own waiting is by sleeping and not fair.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -17,22 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scopeline.adapters.embedded.private_folder import make_private_folder
+from scopeline.adapters.data_folder import lock_folder, make_private_folder
 from scopeline.adapters.embedded.schema import MIGRATIONS
-from scopeline.adapters.embedded.storage_errors import storage_problems
-from scopeline.domain.errors import Conflict, ScopelineError
+from scopeline.adapters.storage_errors import storage_problems
+from scopeline.domain.errors import ScopelineError
 
 Clock = Callable[[], datetime]
 FaultPoint = Callable[[str], None]
 
 BUSY_TIMEOUT_MS = 10_000
 FILE_NAME = "scopeline.sqlite"
-
-
-class DataFolderInUse(Conflict):
-    """Another process works on the data folder."""
-
-    code = "data_folder_in_use"
 
 
 class DatabaseNewer(ScopelineError):
@@ -243,27 +236,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     # What is deleted is overwritten. FAST would leave long documents in free pages, and is not measurably faster.
     connection.execute("PRAGMA secure_delete = ON")
     return connection
-
-
-def lock_folder(folder: Path) -> int:
-    """The descriptor whose life is this process's hold of the data folder. Raises DataFolderInUse, OSError."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise DataFolderInUse(
-            f"The data folder {folder} is in use by process {holder}. One Scopeline works on a folder at a time: "
-            "stop the other one, or give this one another folder."
-        ) from None
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from scopeline.adapters.embedded.private_folder import make_private_folder
+from scopeline.adapters.data_folder import make_private_folder
 from scopeline.adapters.object_names import check_file_name, file_name_twice
 
 PIECE = 1024 * 1024

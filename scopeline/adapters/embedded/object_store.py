@@ -11,8 +11,8 @@ from typing import BinaryIO
 from scopeline.adapters.embedded.database import Database
 from scopeline.adapters.embedded.object_files import ObjectFiles
 from scopeline.adapters.embedded.object_index import Draft, ObjectIndex, object_file
-from scopeline.adapters.embedded.storage_errors import check_writable, storage_problems
 from scopeline.adapters.embedded.upload_sessions import UploadSessions
+from scopeline.adapters.storage_errors import check_writable, storage_problems
 from scopeline.domain.events import StoredObject
 from scopeline.ports import Bucket, MissingObject, ObjectRef
 

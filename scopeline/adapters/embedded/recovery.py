@@ -15,7 +15,7 @@ from pathlib import Path
 from scopeline.adapters.embedded.object_files import PART_SUFFIX
 from scopeline.adapters.embedded.object_index import object_file
 from scopeline.adapters.embedded.object_store import EmbeddedObjectStore
-from scopeline.adapters.embedded.storage_errors import storage_problems
+from scopeline.adapters.storage_errors import storage_problems
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from scopeline_logger.resumable import Spool
 from scopeline.adapters.embedded.database import Transaction
 from scopeline.adapters.embedded.object_files import PIECE, RunningHashes
 from scopeline.adapters.embedded.object_index import Draft, ObjectIndex, object_file
-from scopeline.adapters.embedded.storage_errors import disk_full, storage_problems
+from scopeline.adapters.storage_errors import disk_full, storage_problems
 from scopeline.domain.errors import NotFound, Unavailable
 from scopeline.domain.events import StoredObject
 from scopeline.ports import PreconditionFailed

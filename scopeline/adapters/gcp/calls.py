@@ -144,7 +144,8 @@ def google_problems(what: str) -> Iterator[None]:
     except PROBLEMS as error:
         if is_passing(error):
             raise Unavailable(
-                f"{what} failed: {_words(error)}. It is tried again by itself.", code="google_unavailable"
+                f"{what} failed: {_words(error)}. Try again later; deliveries are tried again by themselves.",
+                code="google_unavailable",
             ) from error
         if lacks_index(error):
             raise Unavailable(

@@ -137,7 +137,7 @@ class GoogleCatalog:
     ) -> Page[D]:
         """See the port."""
         question = pose(query, where, parent, since=since, before=before, limit=limit, cursor=cursor)
-        asked = self._ask(question)
+        asked = self._as_query(question)
         if asked is None:
             return Page([], None)
         with google_problems(f"Asking {query.name}"):
@@ -148,7 +148,7 @@ class GoogleCatalog:
 
     def count(self, query: Query, *, where: Mapping[str, Any] | None = None, parent: str | None = None) -> int:
         """See the port. The order stays in the question: the fields have no index but the query's own."""
-        asked = self._ask(pose(query, where, parent))
+        asked = self._as_query(pose(query, where, parent))
         if asked is None:
             return 0
         with google_problems(f"Counting {query.name}"):
@@ -170,7 +170,7 @@ class GoogleCatalog:
         snapshot = RETRY(partial(self._read, reference))()
         return snapshot if snapshot.exists and snapshot.get(WRITE) == content[WRITE] else None
 
-    def _ask(self, question: Question) -> FirestoreQuery | None:
+    def _as_query(self, question: Question) -> FirestoreQuery | None:
         """The question in Firestore's language; None where nothing can answer it."""
         query = question.query
         if question.parent is not None and find_place(f"x/{question.parent}") is None:

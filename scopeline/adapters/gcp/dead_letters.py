@@ -77,7 +77,7 @@ class DeadLetters:
             return
         with about(**subject_of(event), **trace_of_message(message.attributes)):
             attempts = max(delivered, known.attempts if known else 0)
-            self._failures.settle(message, failing, attempts, known, self._clock(), on_parked if understood else None)
+            self._failures.note(message, failing, attempts, known, self._clock(), on_parked if understood else None)
 
 
 def _delivery_count(message: PushedMessage) -> int:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from scopeline.adapters.gcp.dead_letters import DeadLetters
-from scopeline.adapters.gcp.failures import Failure, Failures, failure_id
+from scopeline.adapters.gcp.failures import FailedMessage, Failures, failure_id
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_outgoing
 from scopeline.adapters.gcp.pubsub import PubSub
 from scopeline.adapters.gcp.tickets import Tickets
@@ -151,7 +151,7 @@ class GoogleEvents:
         self.timers.remove(timer.id)
 
 
-def _replay_id(failure: Failure) -> str:
+def _replay_id(failure: FailedMessage) -> str:
     """The id of the message that replays a failure, which may fail and be replayed again."""
     state = f"{failure.id} {failure.attempts} {utc_text(failure.since)}"
     return hashlib.sha256(state.encode()).hexdigest()[:32]

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems
-from scopeline.adapters.gcp.indexes import FAILURES_OF_WORK, PARKED_FAILURES, ask
+from scopeline.adapters.gcp.indexes import FAILURES_OF_WORK, PARKED_FAILURES, as_query
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_event
 from scopeline.adapters.judging import Failing, follow_giving_up, log_parked
 from scopeline.domain.errors import InvalidInput
@@ -46,13 +46,13 @@ NEEDED_ATTRIBUTES = frozenset(
 KEPT_REASON = 10_000
 # What Pub/Sub adds when it moves a message to the dead letters.
 DEAD_LETTER_MARK = "CloudPubSubDeadLetter"
-_ID = re.compile(r"[0-9a-f]{40}")
+_ID = re.compile(r"[0-9a-f]{32}")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedMessage:
     """A message whose delivery raised. `parked`: it is not tried any more."""
 
     id: str
@@ -78,10 +78,10 @@ def failure_id(message: PushedMessage) -> str:
     """The id of a message's failures: the same at every delivery, also when it comes from the dead letters.
 
     Pub/Sub gives a dead letter a new id, so the id is made from what it keeps. Two notifications that say the same
-    are one.
+    are one. 32 characters: a log shows words of that length whole.
     """
     attributes = json.dumps(sorted(_own(message.attributes).items()))
-    return hashlib.sha256(attributes.encode() + b"\0" + message.data).hexdigest()[:40]
+    return hashlib.sha256(attributes.encode() + b"\0" + message.data).hexdigest()[:32]
 
 
 def event_of(message: PushedMessage) -> Event:
@@ -116,7 +116,7 @@ class Failures:
         self._client = firestore
         self._collection = firestore.collection(FAILURES)
 
-    def find(self, id_: str) -> Failure | None:
+    def find(self, id_: str) -> FailedMessage | None:
         """The failure of that id, parked or not; None where there is none, or where it cannot be an id."""
         if not _ID.fullmatch(id_):
             return None
@@ -124,12 +124,12 @@ class Failures:
             found = self._collection.document(id_).get(retry=RETRY, timeout=CALL_SECONDS)
         return _from_document(found) if found.exists else None
 
-    def settle(
+    def note(
         self,
         message: PushedMessage,
         failing: Failing,
         attempts: int,
-        known: Failure | None,
+        known: FailedMessage | None,
         now: datetime,
         on_parked: OnParked | None,
     ) -> None:
@@ -145,7 +145,7 @@ class Failures:
         logger.warning("%s of %s failed, and comes again: %s: %s (attempt %d)", *what)
 
     def record(
-        self, message: PushedMessage, failing: Failing, attempts: int, known: Failure | None, now: datetime
+        self, message: PushedMessage, failing: Failing, attempts: int, known: FailedMessage | None, now: datetime
     ) -> None:
         """Write down that the delivery failed, at the first time with `now`; what is parked stays parked.
 
@@ -178,7 +178,7 @@ class Failures:
     def remove_answered(self, event: Event, message: PushedMessage) -> None:
         """Forget what the success of `message` makes needless: its own failures, and what its event answers."""
         own, accepted = failure_id(message), message.accepted
-        query = ask(self._client, FAILURES_OF_WORK, str(event.type), event.key)
+        query = as_query(self._client, FAILURES_OF_WORK, str(event.type), event.key)
         with google_problems(f"Looking for failures of {event.type} of {event.key}"):
             found = query.get(retry=RETRY, timeout=CALL_SECONDS)
         for failure in map(_from_document, found):
@@ -186,9 +186,9 @@ class Failures:
             if failure.id == own or answered:
                 self.remove(failure.id)
 
-    def parked(self, since: datetime | None = None) -> Iterator[Failure]:
+    def parked(self, since: datetime | None = None) -> Iterator[FailedMessage]:
         """What is parked, by its first failure, oldest first; from that moment of it on. Read `PAGE` at once."""
-        query = ask(self._client, PARKED_FAILURES).limit(PAGE)
+        query = as_query(self._client, PARKED_FAILURES).limit(PAGE)
         if since is not None:
             query = query.start_at({"parked": since})
         page: list[DocumentSnapshot[Any]] = []
@@ -239,12 +239,12 @@ def _kept_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _from_document(found: DocumentSnapshot[Any]) -> Failure:
+def _from_document(found: DocumentSnapshot[Any]) -> FailedMessage:
     fields: dict[str, Any] = found.to_dict() or {}
     body, attributes = fields["body"], json.loads(fields["attributes"])
     data = body.encode() if isinstance(body, str) else body
     accepted = fields["accepted"]
-    return Failure(
+    return FailedMessage(
         id=found.id,
         event=event_of(PushedMessage(found.id, data, attributes, accepted)),
         message=Outgoing(data, attributes),

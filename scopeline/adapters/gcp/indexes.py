@@ -31,7 +31,7 @@ DUE_TIMERS = Query("due_timers", "timers", (), ("due",))
 INTERNAL = (PARKED_FAILURES, FAILURES_OF_WORK, DUE_TIMERS)
 
 # Collections of documents that are found by their key only.
-FOUND_BY_KEY = ("local_ids", "overlays", "erased_files")
+FOUND_BY_KEY = ("local_ids", "overlays", "erased_files", "dismissals")
 
 # Fields after whose moment Firestore deletes a document by itself, by collection.
 EXPIRES = {"tickets": "expires"}
@@ -43,7 +43,7 @@ UNASKED = {
 }
 
 
-def ask(client: Client, query: Query, *values: object) -> FirestoreQuery:
+def as_query(client: Client, query: Query, *values: object) -> FirestoreQuery:
     """One of `INTERNAL` in Firestore's language, with a value for each of its `equal` fields."""
     asked = FirestoreQuery(client.collection(query.collection))
     for name, value in zip(query.equal, values, strict=True):

@@ -13,8 +13,9 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +47,14 @@ NOTIFICATION_TOPICS = {
     # With versions: somebody deleted the current one without naming its generation.
     "OBJECT_ARCHIVE": Topic.OBJECT_DELETED,
 }
+# A key is a field of Firestore's indexes, and with %-escapes a part of a ticket's id: both end at 1,500 bytes
+# (https://cloud.google.com/firestore/quotas). Ours are ids, far shorter.
+LONGEST_KEY = 1024
+LARGEST_INTEGER = 2**63 - 1  # of Cloud Storage's generations, and of Firestore
+# Of Pub/Sub's own counts, which end at 100: what is larger is no count.
+MOST_DELIVERIES = 99_999
+# Of the times that a message tells: windows are reckoned from them, and what is kept for days after that.
+FIRST_MOMENT, LAST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +128,17 @@ def to_event(message: PushedMessage) -> Event | None:
 
     Our own events come as their JSON, a bucket's as notifications with the payload JSON_API_V1: of those, a version
     that was replaced (OBJECT_ARCHIVE with its successor) and new metadata (OBJECT_METADATA_UPDATE) ask for nothing.
-    The bucket and name are taken as they are: the services refuse other buckets. Raises InvalidInput (`bad_message`).
+    The bucket and name are taken as they are: the services refuse other buckets. Raises InvalidInput (`bad_message`),
+    also of what Google's services cannot take: keys, numbers and times out of their ranges.
     """
     # What the adapter reads from the attributes later is checked here, so that it is known to be right.
-    _ = message.accepted, message.since, message.window
+    _ = message.window
+    for name, moment in (("time", message.published), ("accepted", message.accepted), ("since", message.since)):
+        if moment is not None and not FIRST_MOMENT <= moment <= LAST_MOMENT:
+            _refuse(f"{name} {moment.isoformat()}", f"a time from {FIRST_MOMENT:%Y} to {LAST_MOMENT:%Y}")
     kind = message.attributes.get("eventType")
     if kind is None:
-        return _parse(Event, message.data, "an event {type, schema, key, at, data}")
+        return _own_event(message.data)
     if kind == "OBJECT_METADATA_UPDATE" or (
         kind == "OBJECT_ARCHIVE" and "overwrittenByGeneration" in message.attributes
     ):
@@ -144,6 +157,16 @@ def to_event(message: PushedMessage) -> Event | None:
     )
 
 
+def _own_event(body: bytes) -> Event:
+    event = _parse(Event, body, "an event {type, schema, key, at, data}")
+    length = len(quote(event.key, safe=""))
+    if length > LONGEST_KEY:
+        _refuse(f"a key of {length:,} bytes ({event.key[:50]!r}...)", f"up to {LONGEST_KEY:,} bytes, with %-escapes")
+    if event.type in NOTIFICATION_TOPICS.values() and "generation" in event.data:
+        _check(_Version, event.data, f"a generation from 0 to {LARGEST_INTEGER:,}")
+    return event
+
+
 # --------------------------------------------------------------------------------------------------------- the forms
 
 
@@ -156,6 +179,10 @@ def _from_base64(text: object) -> object:
         raise ValueError(f"no base64: {error}") from None
 
 
+def _possible_count(found: int) -> int | None:
+    return found if 1 <= found <= MOST_DELIVERIES else None
+
+
 def _as_bytes(data: object) -> bytes:
     if not isinstance(data, bytes):
         raise ValueError("expected text in base64")
@@ -164,7 +191,7 @@ def _as_bytes(data: object) -> bytes:
 
 Base64 = Annotated[Any, BeforeValidator(_from_base64), AfterValidator(_as_bytes)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-
+Amount = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 F = TypeVar("F", bound=BaseModel)
 
@@ -186,7 +213,7 @@ class _Message(_Form):
 
 class _Push(_Form):
     message: _Message
-    attempt: Annotated[int, Field(ge=1)] | None = Field(None, alias="deliveryAttempt")
+    attempt: Annotated[int, AfterValidator(_possible_count)] | None = Field(None, alias="deliveryAttempt")
 
 
 class _CloudEvent(_Form):
@@ -202,11 +229,14 @@ class _CloudEvent(_Form):
         return self.data_base64 or json.dumps(self.data).encode()
 
 
-class _StorageObject(_Form):
+class _Version(_Form):
+    generation: Amount
+
+
+class _StorageObject(_Version):
     bucket: Name
     name: Name
-    generation: Annotated[int, Field(ge=0)]
-    size: Annotated[int, Field(ge=0)] = 0
+    size: Amount = 0
     md5: Base64 = Field(b"", alias="md5Hash")
     crc32c: str = ""
     content_type: str = Field("application/octet-stream", alias="contentType")

@@ -91,7 +91,7 @@ def _pubsub_problems(what: str) -> Iterator[None]:
     except NotFound as error:
         raise Unavailable(
             f"{what} failed: it does not exist. Expected the topics and subscriptions that Terraform makes; check that "
-            "it was applied, and the settings project and topics.",
+            "it was applied, and SCOPELINE_PROJECT and SCOPELINE_TOPIC_PREFIX.",
             code="no_topic",
         ) from error
     except TimeoutError as error:

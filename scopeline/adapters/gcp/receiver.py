@@ -119,7 +119,7 @@ class Receiver:
             attempt = message.attempt or (known.attempts if known else 0) + 1
             failing = judge(error, attempt, events.attempts)
             on_parked = self._on_parked if understood else None
-            events.failures.settle(message, failing, attempt, known, events.clock(), on_parked)
+            events.failures.note(message, failing, attempt, known, events.clock(), on_parked)
         except ScopelineError as problem:
             logger.error("%s of %s failed, which could not be recorded: %s: %s", event.type, event.key, error, problem)
             return Outcome.AGAIN

@@ -12,7 +12,7 @@ from google.api_core.exceptions import AlreadyExists
 from google.cloud.firestore import FieldFilter
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, google_problems
-from scopeline.adapters.gcp.indexes import DUE_TIMERS, ask
+from scopeline.adapters.gcp.indexes import DUE_TIMERS, as_query
 from scopeline.adapters.gcp.messages import Outgoing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Timers:
 
     def due(self, now: datetime) -> Iterator[Timer]:
         """The timers that are due at `now`, oldest first."""
-        query = ask(self._client, DUE_TIMERS).where(filter=FieldFilter("due", "<=", now)).limit(PAGE)
+        query = as_query(self._client, DUE_TIMERS).where(filter=FieldFilter("due", "<=", now)).limit(PAGE)
         page: list[DocumentSnapshot[Any]] = []
         while True:
             after = query.start_after(page[-1]) if page else query

@@ -55,7 +55,10 @@ def delivery_attempts(attempts: int) -> int:
 
 
 def as_data(prefix: str, attempts: int) -> dict[str, Any]:
-    """All topics and subscriptions as JSON values; times in seconds. Subscriptions never expire."""
+    """All topics and subscriptions as JSON values, for what makes them in the cloud; times in seconds.
+
+    Subscriptions never expire.
+    """
     return {
         "ack_deadline": ACK_DEADLINE,
         "first_pause": FIRST_PAUSE,

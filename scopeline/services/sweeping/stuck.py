@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from scopeline.domain.events import Event, Topic
+from scopeline.domain.events import Event, Topic, object_changed_event
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.sessions import Handling, Session, SessionState
 from scopeline.domain.sweeps import SweepState
@@ -29,7 +29,7 @@ def look_for_unread_files(backend: Backend, state: SweepState) -> Portion:
 
     def look(file: File) -> bool:
         stored = _event(backend, Topic.OBJECT_FINALIZED, file.id, generation=file.generation)
-        changed = _event(backend, Topic.OBJECT_CHANGED, file.id, bucket=file.bucket, object=file.object)
+        changed = object_changed_event(file.bucket, file.object, backend.clock())
         return _publish_unless(backend, parked.holds(stored, changed), changed)
 
     return look_at(page.items, look, page.cursor)

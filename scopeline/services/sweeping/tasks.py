@@ -13,6 +13,7 @@ from scopeline.domain.errors import ScopelineError, Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.sweeps import SweepState
 from scopeline.services.backend import Backend
+from scopeline.services.dismissals import is_dismissed
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +72,19 @@ def look_at(items: Iterable[T], look: Callable[[T], bool], cursor: str | None) -
 
 
 class ParkedWork:
-    """What gave up and is tried again by its own rules. It is read when somebody asks."""
+    """What gave up: it is tried again by its own rules, or was dismissed. What is parked is read when somebody asks."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._known: dict[tuple[Topic, str], list[Event]] | None = None
 
     def holds(self, *events: Event) -> bool:
-        """Whether a delivery is parked that asks for the same as one of the events."""
+        """Whether a delivery that asks for the same as one of the events (of one key) is parked, or was dismissed."""
         if self._known is None:
             self._known = defaultdict(list)
             for parked in self._backend.events.parked():
                 self._known[parked.event.type, parked.event.key].append(parked.event)
         known = self._known
-        return any(event.answers(parked) for event in events for parked in known.get((event.type, event.key), ()))
+        if any(event.answers(parked) for event in events for parked in known.get((event.type, event.key), ())):
+            return True
+        return is_dismissed(self._backend, *events)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from scopeline.adapters.data_folder import DataFolderInUse
 from scopeline.adapters.embedded.catalog import EmbeddedCatalog
-from scopeline.adapters.embedded.database import Arrivals, Database, DatabaseNewer, DataFolderInUse
+from scopeline.adapters.embedded.database import Arrivals, Database, DatabaseNewer
 from scopeline.adapters.embedded.events import EmbeddedEvents
 from scopeline.adapters.embedded.schema import MIGRATIONS
-from scopeline.adapters.embedded.storage_errors import DatabaseDamaged
+from scopeline.adapters.storage_errors import DatabaseDamaged
 from scopeline.domain.errors import Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.instruments import Instrument
@@ -155,6 +156,14 @@ class TestSchema:
         assert (tmp_path / "scopeline.sqlite").read_bytes() == content
 
 
+def is_closed(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return True
+    return False
+
+
 class TestTransactions:
     def test_an_exception_undoes_everything_and_nobody_is_told(self, tmp_path: Path) -> None:
         told: list[str] = []
@@ -202,14 +211,17 @@ class TestTransactions:
         """SQLite's library ends the process where a connection is closed that another thread uses."""
         begun, closed = threading.Event(), threading.Event()
         counted: list[int] = []
+        ended: list[bool] = []
 
         def count(database: Database) -> None:
             with database.transaction() as transaction:
                 begun.set()
                 closed.wait(30)
                 counted.append(transaction.next_number("generation"))
+            assert is_closed(transaction.connection)
             with pytest.raises(RuntimeError, match="is closed"), database.reading():
                 pytest.fail("a closed database was read")
+            ended.append(True)
 
         with closing(Database(tmp_path)) as database:
             counting = threading.Thread(target=count, args=(database,))
@@ -217,9 +229,25 @@ class TestTransactions:
             assert begun.wait(30)
         closed.set()
         counting.join(30)
+        assert ended == [True]
         assert counted == [1]
         with closing(Database(tmp_path)) as database, database.transaction() as transaction:
             assert transaction.next_number("generation") == 2
+
+    def test_the_connections_of_threads_that_ended_are_closed_when_another_one_begins(self, tmp_path: Path) -> None:
+        used: list[sqlite3.Connection] = []
+
+        def read() -> None:
+            with database.reading() as connection:
+                used.append(connection)
+
+        with closing(Database(tmp_path)) as database:
+            for _ in range(4):
+                thread = threading.Thread(target=read)
+                thread.start()
+                thread.join(30)
+            assert [is_closed(connection) for connection in used] == [True, True, True, False]
+        assert is_closed(used[-1])
 
     def test_a_full_database_is_a_full_disk_and_nothing_is_half_stored(self, tmp_path: Path) -> None:
         with closing(Database(tmp_path)) as database:

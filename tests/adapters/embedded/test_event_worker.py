@@ -15,7 +15,7 @@ from scopeline.adapters.embedded.database import Database
 from scopeline.adapters.embedded.delivery import INTERRUPTIONS, Delivery, back_off
 from scopeline.adapters.embedded.event_worker import EventWorker, run_once
 from scopeline.adapters.embedded.events import EmbeddedEvents, Handlers
-from scopeline.adapters.embedded.storage_errors import disk_full
+from scopeline.adapters.storage_errors import disk_full
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.logs import subject

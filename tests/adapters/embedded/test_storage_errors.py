@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from scopeline.adapters.embedded import storage_errors
+from scopeline.adapters import storage_errors
 from scopeline.adapters.embedded.database import Database
 from scopeline.adapters.embedded.recovery import recover
-from scopeline.adapters.embedded.storage_errors import storage_problems
+from scopeline.adapters.storage_errors import storage_problems
 from scopeline.domain.errors import Unavailable
 from scopeline.domain.events import Event, Topic
 

@@ -161,8 +161,11 @@ def served(opened: Any) -> Iterator[tuple[str, int]]:
     try:
         yield "127.0.0.1", server.effective_port
     finally:
-        # In the server's own thread: closed from another one, its loop would meet a socket that is gone.
-        server.trigger.pull_trigger(server.close)
+        # In the server's own thread: closed from another one, its loop would meet a socket that is gone. Under the
+        # lock, because a pull that is on its way would close the trigger before this one.
+        with server.trigger.lock:
+            server.trigger.thunks.append(server.close)
+            server.trigger.pull_trigger()
         thread.join(30)
         assert not thread.is_alive()
         server.task_dispatcher.shutdown()

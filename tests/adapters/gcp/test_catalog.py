@@ -221,6 +221,7 @@ PASSING_ERRORS = [
     google_errors.DeadlineExceeded("Too slow"),
     google_errors.InternalServerError("Oops"),
     google_errors.Cancelled("The stream was reset"),
+    google_errors.Aborted("Too much contention"),
 ]
 # What Firestore says where Terraform was not applied, or an index is not ready yet.
 NO_INDEX = google_errors.FailedPrecondition(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from google_deliveries import GoogleDeliveries, Killed
+from out_of_range import OUT_OF_RANGE
 
+from scopeline.adapters.gcp.failures import KEPT_BYTES
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage, to_outgoing
 from scopeline.adapters.gcp.receiver import Outcome
 from scopeline.adapters.gcp.topics import BUILD, EXTRACT, Flow
@@ -49,12 +51,51 @@ def test_a_letter_whose_failures_are_known_is_parked_with_their_reason(deliverie
     assert [code for _, code, _ in deliveries.gave_up] == ["site_away"]
 
 
+def test_a_letter_that_comes_twice_is_parked_once(deliveries: GoogleDeliveries) -> None:
+    outgoing = to_outgoing(changed(deliveries), id="x")
+    for _ in range(2):
+        give_up(deliveries, outgoing)
+        deliveries.advance(600)
+        deliveries.maintain()
+    (parked,) = deliveries.events.parked()
+    assert (parked.code, parked.attempts) == ("no_answer", 8)
+    assert len(deliveries.gave_up) == 1
+    assert waiting_letters(deliveries) == 0
+
+
+def test_attempts_that_pubsub_did_not_count_are_counted(deliveries: GoogleDeliveries) -> None:
+    outgoing = to_outgoing(changed(deliveries), id="x")
+    deliveries.events.attempts = 20
+
+    def fail(event: Event) -> None:
+        raise Unavailable("the site is away", code="site_away")
+
+    for attempt in range(1, 10):
+        message = PushedMessage("1", outgoing.data, outgoing.attributes, deliveries.now(), attempt=attempt)
+        assert deliveries.receiver({Topic.SESSION_CHANGED: fail}).receive(message) is Outcome.AGAIN
+    give_up(deliveries, outgoing)
+    deliveries.maintain()
+    assert [parked.attempts for parked in deliveries.events.parked()] == [9]
+
+
 def test_a_letter_that_nobody_understands_is_parked_for_a_person(deliveries: GoogleDeliveries) -> None:
     give_up(deliveries, Outgoing(b"cake", {"a": "b"}), EXTRACT)
     deliveries.maintain()
     (parked,) = deliveries.events.parked()
     assert (parked.code, parked.transient, parked.event.data["body"]) == ("bad_message", False, "cake")
     assert deliveries.gave_up == []
+
+
+def test_letters_that_firestore_cannot_take_are_parked_with_their_beginning(deliveries: GoogleDeliveries) -> None:
+    # When a letter was published, Pub/Sub says.
+    letters = [message for name, message in OUT_OF_RANGE.items() if "published" not in name]
+    for letter in letters:
+        give_up(deliveries, Outgoing(letter.data, letter.attributes))
+    deliveries.maintain()
+    parked = list(deliveries.events.parked())
+    assert {(one.code, one.transient, one.attempts) for one in parked} == {("bad_message", False, 8)}
+    assert {one.event.data["body"] for one in parked} == {letter.data[:KEPT_BYTES].decode() for letter in letters}
+    assert waiting_letters(deliveries) == 0
 
 
 def test_a_notification_that_asks_for_nothing_is_dropped(deliveries: GoogleDeliveries) -> None:

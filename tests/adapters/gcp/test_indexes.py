@@ -61,7 +61,7 @@ def sent(query: Query) -> tuple[str, list[str], Fields]:
     """What the adapter sends for a query: the collection, the fields of equality, the fields of order."""
     client = firestore.Client(project="nowhere", credentials=AnonymousCredentials())
     parent = "p" if "{parent}" in query.collection else None
-    asked = GoogleCatalog(client)._ask(pose(query, dict.fromkeys(query.equal, "x"), parent))
+    asked = GoogleCatalog(client)._as_query(pose(query, dict.fromkeys(query.equal, "x"), parent))
     assert asked is not None
     structured = asked._to_protobuf()
     orders = [(one.field.field_path, StructuredQuery.Direction(one.direction).name) for one in structured.order_by]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from out_of_range import OUT_OF_RANGE, own_event
 
 from scopeline.adapters.gcp.messages import PUBSUB_EVENT, PushedMessage, decode_push, to_event, to_outgoing
 from scopeline.domain.errors import InvalidInput
@@ -65,6 +66,10 @@ class TestRequests:
         del body["message"]["attributes"]
         message = decode_push({}, json.dumps(body).encode())
         assert (message.attributes, message.attempt) == ({}, None)
+
+    @pytest.mark.parametrize("attempt", [0, -1, 100_000, 2**63, 10**25])
+    def test_a_count_of_attempts_that_cannot_be_one_is_none(self, attempt: int) -> None:
+        assert decode_push({}, json.dumps(push(b"x", deliveryAttempt=attempt)).encode()).attempt is None
 
     def test_a_structured_cloud_event_of_pubsub_is_its_message(self) -> None:
         event = {"specversion": "1.0", "id": "1", "source": "//pubsub", "type": PUBSUB_EVENT, "data": push(b"x")}
@@ -141,6 +146,13 @@ class TestRequests:
 
 
 class TestEvents:
+    @pytest.mark.parametrize("key", ["k" * 1024, "é" * 170])
+    def test_a_key_that_firestore_can_take_passes(self, key: str) -> None:
+        message = own_event(key=key)
+        event = to_event(message)
+        assert event is not None
+        assert event.key == key
+
     def test_an_event_of_our_own_comes_back_whole(self) -> None:
         outgoing = to_outgoing(EVENT, id="x", window="30")
         message = PushedMessage("1", outgoing.data, outgoing.attributes, NOON)
@@ -203,6 +215,7 @@ class TestEvents:
             PushedMessage("1", b"{}", {"eventType": "OBJECT_EATEN", "payloadFormat": "JSON_API_V1"}, NOON),
             PushedMessage("1", b"{}", {"eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE"}, NOON),
             notification("OBJECT_FINALIZE", {**OBJECT, "generation": "newest"}),
+            *OUT_OF_RANGE.values(),
         ],
     )
     def test_unknown_messages_are_refused(self, message: PushedMessage) -> None:

@@ -339,6 +339,21 @@ def test_large_version_that_is_not_current_is_not_shown(store: GoogleObjectStore
         pytest.fail("the folder was given")
 
 
+def test_a_mount_that_shows_the_next_version_already_is_no_wrong_mount(
+    store: GoogleObjectStore, mount: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = store_mounted(store, mount, "a", b"1" * LARGE)
+    look = reading._regular_size
+
+    def replace_and_look(path: Path) -> int | None:
+        store_mounted(store, mount, "a", b"2" * (LARGE + 1))
+        return look(path)
+
+    monkeypatch.setattr(reading, "_regular_size", replace_and_look)
+    with pytest.raises(NotCurrent, match=f"Generation {first.generation}"), store.local_folder([ref(first)]):
+        pytest.fail("the folder was given")
+
+
 @pytest.mark.parametrize("reader_fails", [False, True])
 def test_large_version_that_is_replaced_while_it_is_read_gives_no_result(
     store: GoogleObjectStore, mount: Path, reader_fails: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from google_deliveries import GoogleDeliveries, Killed, NotYet
+from out_of_range import OUT_OF_RANGE
 
 from scopeline import logs
 from scopeline.adapters.gcp.failures import KEPT_ATTRIBUTES, KEPT_BYTES
-from scopeline.adapters.gcp.messages import PushedMessage, to_outgoing
+from scopeline.adapters.gcp.messages import PushedMessage, decode_push, to_outgoing
 from scopeline.adapters.gcp.receiver import Outcome, Receiver, pause
 from scopeline.domain.documents import utc_text
 from scopeline.domain.errors import InvalidInput, Unavailable
@@ -191,6 +193,31 @@ class TestFailures:
         assert receiver(deliveries, lambda event: None).receive(message) is Outcome.DONE
         assert deliveries.clients.firestore.collection("failures").get() == []
 
+    def test_what_is_parked_stays_so_when_its_message_comes_again(self, deliveries: GoogleDeliveries) -> None:
+        deliveries.events.publish(changed(deliveries))
+        (message,) = messages(deliveries)
+        errors: list[Exception] = [InvalidInput("no"), Unavailable("away")]
+
+        def fail(event: Event) -> None:
+            raise errors.pop(0)
+
+        assert receiver(deliveries, fail).receive(message) is Outcome.DONE
+        assert receiver(deliveries, fail).receive(message) is Outcome.AGAIN
+        (parked,) = deliveries.events.parked()
+        assert (parked.code, parked.attempts) == ("unavailable", 2)
+
+    def test_an_older_success_forgets_no_newer_failure(self, deliveries: GoogleDeliveries) -> None:
+        for n in range(2):
+            deliveries.events.publish(changed(deliveries, n=n))
+        older, newer = messages(deliveries)
+
+        def fail(event: Event) -> None:
+            raise InvalidInput("no")
+
+        assert receiver(deliveries, fail).receive(newer) is Outcome.DONE
+        assert receiver(deliveries, lambda event: None).receive(older) is Outcome.DONE
+        assert [parked.event.data["n"] for parked in deliveries.events.parked()] == [1]
+
     @pytest.mark.parametrize(
         ("data", "attributes"),
         [
@@ -210,6 +237,35 @@ class TestFailures:
         assert parked.event.data["body"] == data[:KEPT_BYTES].decode(errors="replace")
         assert parked.event.data["attributes"] == attributes
         assert deliveries.gave_up == []
+
+    @pytest.mark.parametrize("message", OUT_OF_RANGE.values(), ids=OUT_OF_RANGE.keys())
+    def test_what_firestore_cannot_take_is_parked_at_once(
+        self, deliveries: GoogleDeliveries, message: PushedMessage
+    ) -> None:
+        every = dict.fromkeys(Topic, never)
+        assert deliveries.receiver(every).receive(message) is Outcome.DONE
+        (parked,) = deliveries.events.parked()
+        assert (parked.code, parked.transient, parked.attempts) == ("bad_message", False, 1)
+        assert parked.event.data["body"] == message.data[:KEPT_BYTES].decode()
+        assert deliveries.gave_up == []
+
+    @pytest.mark.parametrize("attempt", [2**63 - 1, 10**25])
+    def test_a_count_of_attempts_that_cannot_be_one_is_made_here(
+        self, deliveries: GoogleDeliveries, attempt: int
+    ) -> None:
+        content = {
+            "data": base64.b64encode(json.dumps(changed(deliveries).to_json()).encode()).decode(),
+            "messageId": "1",
+            "publishTime": utc_text(deliveries.now()),
+        }
+        message = decode_push({}, json.dumps({"message": content, "deliveryAttempt": attempt}).encode())
+
+        def fail(event: Event) -> None:
+            raise Unavailable("away")
+
+        outcomes = [receiver(deliveries, fail).receive(message) for _ in range(4)]
+        assert outcomes == [Outcome.AGAIN] * 3 + [Outcome.DONE]
+        assert [parked.attempts for parked in deliveries.events.parked()] == [4]
 
     def test_what_cannot_be_understood_can_be_replayed(self, deliveries: GoogleDeliveries) -> None:
         message = PushedMessage("1", b"\xff", {"topic": "t"}, deliveries.now())
@@ -269,6 +325,19 @@ class TestFailures:
         receives = Receiver(deliveries.events, {Topic.SESSION_CHANGED: fail}, fail)
         assert receives.receive(message) is Outcome.DONE
         assert len(list(deliveries.events.parked())) == 1
+
+    def test_where_an_error_came_from_is_logged_where_nobody_foresaw_it(
+        self, deliveries: GoogleDeliveries, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        deliveries.events.publish(changed(deliveries))
+        (message,) = messages(deliveries)
+
+        def fail(event: Event) -> None:
+            raise KeyError("surprise")
+
+        assert receiver(deliveries, fail).receive(message) is Outcome.AGAIN
+        (told,) = [record for record in caplog.records if record.exc_info]
+        assert "raised" in told.getMessage()
 
     def test_words_that_are_no_text_are_recorded(self, deliveries: GoogleDeliveries) -> None:
         deliveries.events.publish(changed(deliveries))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scopeline.adapters.embedded.private_folder import make_private_folder
+from scopeline.adapters.data_folder import make_private_folder
 from scopeline.bootstrap import embedded
 from scopeline.settings import load_settings
 
