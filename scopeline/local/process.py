@@ -163,15 +163,17 @@ def _serve_api(stack: ExitStack, edition: Embedded, listening: socket.socket) ->
     )
     server.channel_class = ProblemChannel
     thread = threading.Thread(target=server.run, name="api", daemon=True)
-    thread.start()
 
     def stop() -> None:
         # The requests that are being answered get their answers.
         server.task_dispatcher.shutdown(timeout=ANSWER_SECONDS)
         end_loop(server, connections)
-        thread.join(STOP_SECONDS)
+        if thread.is_alive():
+            thread.join(STOP_SECONDS)
 
+    # Before the start: a signal may end that at any point.
     stack.callback(stop)
+    thread.start()
 
 
 def end_loop(server: Any, connections: dict[int, object]) -> None:
@@ -237,7 +239,6 @@ def deliver(stack: ExitStack, edition: Embedded, work: Mapping[Topic, Handler], 
     readers = edition.backend.settings.readers
     reading = dict.fromkeys((Topic.OBJECT_FINALIZED, Topic.OBJECT_CHANGED), readers)
     worker = EventWorker(edition.events, work, reading, partial(gave_up, edition.backend))
-    worker.start()
 
     def stop() -> None:
         if not worker.stop(STOP_SECONDS):
@@ -245,7 +246,9 @@ def deliver(stack: ExitStack, edition: Embedded, work: Mapping[Topic, Handler], 
             reader.close()
             worker.stop(STOP_SECONDS)
 
+    # Before the start: a signal may end that at any point.
     stack.callback(stop)
+    worker.start()
 
 
 def sweep_now_and_then(stack: ExitStack, backend: Backend, every: float) -> None:

@@ -34,10 +34,12 @@ def do_regularly(stack: ExitStack, name: str, every: float, work: Callable[[IsSt
             stopping.wait(every)
 
     thread = threading.Thread(target=repeat, name=name, daemon=True)
-    thread.start()
 
     def stop() -> None:
         stopping.set()
-        thread.join(STOP_SECONDS)
+        if thread.is_alive():
+            thread.join(STOP_SECONDS)
 
+    # Before the start: a signal may end that at any point.
     stack.callback(stop)
+    thread.start()

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from running import PATIENCE, Service, wait_for
 
-from scopeline.bootstrap import embedded
+from scopeline.bootstrap import Embedded, embedded, reader_pool
 from scopeline.demo.player import Logger
 from scopeline.demo.run import ROOT, prepare
 from scopeline.domain.errors import Unavailable
@@ -247,6 +247,28 @@ def test_sigterm_during_the_start_ends_it(service: Service) -> None:
     assert service.terminate() == 0
     service.assert_nothing_left()
     assert "Traceback" not in service.complaints()
+
+
+@pytest.mark.parametrize("name", ["session.ended 0", "api"])
+def test_signal_between_two_steps_of_the_start_leaves_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    start = threading.Thread.start
+
+    def start_and_meet_signal(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == name:
+            raise SystemExit
+
+    def start_both(stack: ExitStack, edition: Embedded) -> None:
+        reader = stack.enter_context(reader_pool(edition.backend.settings))
+        process.deliver(stack, edition, {Topic.SESSION_ENDED: lambda _event: None}, reader)
+        process._serve_api(stack, edition, stack.enter_context(process._listen("127.0.0.1", 0)))
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_meet_signal)
+    with embedded(load_settings(data_dir=tmp_path)) as edition, pytest.raises(SystemExit), ExitStack() as stack:
+        start_both(stack, edition)
+    assert not {thread.name for thread in threading.enumerate()} & {"session.ended 0", "api"}
 
 
 def test_connection_that_a_client_keeps_does_not_hold_up_the_end(tmp_path: Path) -> None:

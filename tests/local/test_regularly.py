@@ -44,3 +44,31 @@ def test_work_that_takes_long_is_told_to_end() -> None:
         assert begun.wait(PATIENCE)
         assert not ended.is_set()
     assert ended.is_set()
+
+
+def test_signal_that_ends_the_start_leaves_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, begun, ended = threading.Thread.start, threading.Event(), threading.Event()
+
+    def start_and_meet_signal(thread: threading.Thread) -> None:
+        start(thread)
+        raise SystemExit
+
+    def work(is_stopping: IsStopping) -> None:
+        begun.set()
+        while not is_stopping():
+            ended.wait(0.01)
+        ended.set()
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_meet_signal)
+    with pytest.raises(SystemExit), ExitStack() as stack:
+        do_regularly(stack, "test work", PATIENCE, work)
+    assert not begun.is_set() or ended.is_set()
+
+
+def test_signal_that_comes_before_the_start_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    def meet_signal(_thread: threading.Thread) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(threading.Thread, "start", meet_signal)
+    with pytest.raises(SystemExit), ExitStack() as stack:
+        do_regularly(stack, "test work", PATIENCE, lambda _is_stopping: None)

@@ -109,7 +109,9 @@ class EventWorker:
         self._events.database.arrivals.announce(*self._handlers)
         end = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            # One that a signal kept from being started takes nothing; one that starts only now ends at once.
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, topic: Topic) -> None:

@@ -425,3 +425,24 @@ class TestLog:
         (parked,) = events.parked()
         assert "refused" in parked.reason
         assert "averysecretword" not in parked.reason
+
+
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_worker_whose_start_a_signal_ended_is_stopped(
+    events: EmbeddedEvents, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    start, threads = threading.Thread.start, []
+
+    def start_some(thread: threading.Thread) -> None:
+        if len(threads) == started:
+            raise SystemExit
+        threads.append(thread)
+        start(thread)
+
+    worker = EventWorker(events, {Topic.OBJECT_FINALIZED: never}, {Topic.OBJECT_FINALIZED: 3})
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", start_some)
+        with pytest.raises(SystemExit):
+            worker.start()
+    assert worker.stop(PATIENCE)
+    assert not [thread for thread in threads if thread.is_alive()]
