@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -15,6 +16,7 @@ from scopeline.commands.record import record
 from scopeline.commands.replay import replay
 from scopeline.commands.serve import serve
 from scopeline.domain.errors import InvalidInput, ScopelineError
+from scopeline.proxies import bypass_proxies_on_this_machine
 from scopeline.python_notices import leave_out_python_notices
 
 app = typer.Typer(
@@ -40,6 +42,7 @@ app.add_typer(instruments, name="instruments")
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 done with listed failures or stopped, 2 wrong use."""
     leave_out_python_notices()
+    bypass_proxies_on_this_machine(os.environ)
     try:
         app(prog_name="scopeline")
     except ScopelineError as error:

@@ -12,6 +12,7 @@ import pytest
 
 from scopeline.local import emulators as local
 from scopeline.local.storage_emulator import EmulatorsMissing
+from scopeline.proxies import bypass_proxies_on_this_machine
 
 # Their assertions say what was compared, as those of tests do (pyproject.toml tells where they are).
 pytest.register_assert_rewrite(
@@ -27,6 +28,11 @@ pytest.register_assert_rewrite(
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """Tests ask servers of this machine, too."""
+    bypass_proxies_on_this_machine(os.environ)
 
 
 @pytest.fixture(scope="session")

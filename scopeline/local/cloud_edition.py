@@ -95,10 +95,11 @@ def _start(stack: ExitStack, settings: Settings, end: Callable[[], None]) -> tup
     stack.enter_context(held_folder(settings.data_dir))
     edition = stack.enter_context(google(settings))
     functions = _functions(settings, api_port)
+    with _emulator_problems(found):
+        _refuse_a_second_one(settings, edition.clients)
     if not found.started:
         stack.callback(_stop_pushing, settings, edition.clients, found)
     with _emulator_problems(found):
-        _refuse_a_second_one(settings, edition.clients)
         make_resources(settings, edition.clients, {name: functions[name].url for name in PUSHED})
     # Files are taken while the site starts; records wait for it.
     _start_functions(stack, [process for name, process in functions.items() if name not in PUBLISHING])

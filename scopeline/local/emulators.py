@@ -32,6 +32,7 @@ from scopeline.domain.errors import ScopelineError
 from scopeline.local.child import bound_command, end_child
 from scopeline.local.storage_emulator import EmulatorFailed, EmulatorsMissing, storage_binary
 from scopeline.local.unused_ports import unused_port
+from scopeline.proxies import bypass_proxies_on_this_machine
 
 STORAGE_VARIABLE = "STORAGE_EMULATOR_HOST"
 FIRESTORE_VARIABLE = "FIRESTORE_EMULATOR_HOST"
@@ -241,10 +242,8 @@ def _answers(url: str) -> bool:
 
 def _is_there(address: str) -> bool:
     """Whether an HTTP server answers there, whatever it says."""
-    # What is on this machine is not asked for through a proxy.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(address if "://" in address else f"http://{address}/", timeout=PROBE_SECONDS):
+        with urllib.request.urlopen(address if "://" in address else f"http://{address}/", timeout=PROBE_SECONDS):
             return True
     except urllib.error.HTTPError as error:
         error.close()
@@ -288,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only say whether all that is needed is there")
     parser.add_argument("command", nargs="*", help="what to run with the emulators; without: print their addresses")
     given = parser.parse_args(arguments)
+    bypass_proxies_on_this_machine(os.environ)
     signal.signal(signal.SIGTERM, _raise_exit)
     # Shells let what they start in the background ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -53,6 +53,10 @@ def living(session: int) -> dict[int, str]:
     return found
 
 
+# A network's proxy, which never reaches a server of this machine.
+PROXY = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
 class Service:
     """One data folder and its ports, on which the service can be started again and again.
 

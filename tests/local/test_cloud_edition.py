@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, RetryError
-from running import Service, free_port, wait_for
+from running import PROXY, Service, free_port, wait_for
 
 from scopeline.bootstrap import google
 from scopeline.demo import run
@@ -38,6 +38,7 @@ from scopeline.local.functions_process import (
     function_environment,
     settings_environment,
 )
+from scopeline.local.resources import living_endpoint
 from scopeline.local.storage_emulator import EmulatorFailed
 from scopeline.settings import FUNCTIONS, Settings, load_settings
 
@@ -47,7 +48,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:R
 @pytest.fixture
 def service(tmp_path: Path, emulators: Any) -> Iterator[Service]:
     names = {"SCOPELINE_PROJECT": f"edition-{uuid.uuid4().hex[:12]}", "SCOPELINE_LOG_FORMAT": "text"}
-    made = Service(tmp_path, "--edition", "gcp", "--anonymous", environment={**emulators.environment(), **names})
+    environment = {**emulators.environment(), **names, **PROXY}
+    made = Service(tmp_path, "--edition", "gcp", "--anonymous", environment=environment)
     yield made
     made.clean_up()
 
@@ -190,7 +192,7 @@ def test_what_comes_while_something_ends_is_read_soon_after(
 
 
 def test_a_second_edition_does_not_take_the_messages_of_a_running_one(
-    service: Service, ready: dict[str, Any], tmp_path: Path
+    service: Service, ready: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     second = Service(tmp_path / "elsewhere", "--edition", "gcp", environment=service._environment)
@@ -199,6 +201,10 @@ def test_a_second_edition_does_not_take_the_messages_of_a_running_one(
     project = ready["environment"]["SCOPELINE_PROJECT"]
     assert f"Another Scopeline works with the project {project} on these emulators" in second.complaints()
     assert service.get("/readyz") is not None
+    for name, value in ready["environment"].items():
+        monkeypatch.setenv(name, value)
+    with google(load_settings()) as edition:
+        assert living_endpoint(edition.backend.settings, edition.clients), "messages go to nobody any more"
 
 
 def test_with_emulators_of_its_own_data_begin_empty_and_go_with_it_unless_one_fails(

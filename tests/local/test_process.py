@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import PATIENCE, Service, wait_for
+from running import PATIENCE, PROXY, Service, wait_for
 
 from scopeline.bootstrap import Embedded, embedded, reader_pool
 from scopeline.demo.player import Logger
@@ -224,6 +224,13 @@ def test_full_disk_is_a_sentence(tmp_path: Path, make_service: MakeService, what
         assert_refused(make_service(before=on_small_disk(tmp_path, FULL_SIZES[what])), "full")
     else:
         assert_refused(make_service(before=SMALL_FILES), str(tmp_path))
+
+
+def test_proxy_of_the_network_is_not_asked_for_servers_of_this_machine(make_service: MakeService) -> None:
+    service = make_service(environment=PROXY)
+    service.start()
+    with urllib.request.urlopen(service.ready()["site"], timeout=30) as answer:
+        assert answer.status == 200
 
 
 # --------------------------------------------------------------------------------------------------------- it is ended

@@ -157,6 +157,66 @@ def test_an_edit_that_is_stored_reaches_the_record_wherever_a_build_comes_and_it
     assert max(lengths) < 15, "every call is a place to be killed at"
 
 
+class LateWriter:
+    """A catalog for an editor whose write of the overlay arrives late, and who hears nothing of it."""
+
+    def __init__(self, catalog: Any) -> None:
+        self._catalog = catalog
+        self.arrive: Callable[[], object] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._catalog, name)
+        return partial(self._write, call) if name in ("create", "update") else call
+
+    def _write(self, call: Callable[..., Any], document: Any, *revision: str) -> Any:
+        if not isinstance(document, Overlay):
+            return call(document, *revision)
+        self.arrive = partial(call, document, *revision)
+        raise Killed
+
+
+@pytest.mark.parametrize("edits_before", [0, 1])
+@pytest.mark.parametrize("asks_at", range(6))
+def test_an_edit_that_is_stored_late_reaches_the_record_wherever_in_a_build_it_is_asked_for_and_arrives(
+    desk: Any, work: Any, edits_before: int, asks_at: int
+) -> None:
+    arrived = 0
+    for number, arrives_at in enumerate(range(asks_at, 20)):
+        local_id = f"7d9f1f54-9d5a-4d0f-8f55-{number:012x}"
+        session = desk.start(local_id, title="0")
+        end_and_settle(desk, work, local_id)
+        for edit in range(edits_before):
+            change = Change("session", "title", f"before {edit}")
+            corrections.edit_overlay(desk.backend, desk.caller, local_id, [change], expected=None)
+        settle(desk, work)
+        late = LateWriter(desk.backend.catalog)
+        arrivals = Steps(partial(arrive, late), arrives_at, 99)
+        asks = Steps(partial(edit_late, desk, late, local_id), asks_at, 99)
+        catalog, events = (
+            Stepped(Stepped(port, arrivals), asks) for port in (desk.backend.catalog, desk.backend.events)
+        )
+        changed_otherwise = Event(type=Topic.SESSION_CHANGED, key=session.id, at=desk.now)
+        build_session(replace(desk.backend, catalog=catalog, events=events), changed_otherwise)
+        arrived += arrivals.count > arrives_at
+        settle(desk, work)
+        overlay = corrections.read_overlay(desk.backend, session.id).document
+        title = overlay.edits[-1].value if overlay.edits else "0"
+        assert f">{title}<".encode() in current_record(desk.backend, session.id).xml, arrives_at
+        assert desk.backend.catalog.get(Session, session.key).document.changes.behind_since is None
+    assert arrived
+
+
+def edit_late(desk: Any, late: LateWriter, local_id: str) -> None:
+    change = Change("session", "title", "NEW")
+    with suppress(Killed):
+        corrections.edit_overlay(replace(desk.backend, catalog=late), desk.caller, local_id, [change], expected=None)
+
+
+def arrive(late: LateWriter) -> None:
+    with suppress(PreconditionFailed):
+        late.arrive()
+
+
 def build(desk: Any, session: Session) -> None:
     build_session(desk.backend, Event(type=Topic.SESSION_CHANGED, key=session.id, at=desk.now, data={COUNTED: True}))
 
