@@ -15,9 +15,10 @@ class Scopeline(AppConfig):
     verbose_name = "Scopeline"
 
     def ready(self) -> None:
-        """Set up Celery without a broker, and the one lookup of CDCS core that SQLite lacks."""
-        from cdcs_connector.site import sqlite_json, task_queue
+        """Set up Celery without a broker, the one lookup of CDCS core that SQLite lacks, and libxml2's types."""
+        from cdcs_connector.site import lxml_threads, sqlite_json, task_queue
 
+        lxml_threads.make_schema_types()
         task_queue.configure()
         sqlite_json.install()
 

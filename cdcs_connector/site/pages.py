@@ -94,8 +94,7 @@ def record_xml(request: HttpRequest, session: str) -> HttpResponse:
     published = access.record_of(request.user, session)
     if published is None:
         raise Http404("No record of this session is published yet.")
-    with default_storage.open(published.data.file.name) as file:
-        answer = HttpResponse(file.read(), content_type="application/xml")
+    answer = HttpResponse(_body(published.data.file.name), content_type="application/xml")
     answer.headers["Content-Disposition"] = f'attachment; filename="{session}.xml"'
     return answer
 
@@ -115,9 +114,17 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 def _record_page(request: HttpRequest, body: str, template_id: int, session: str | None, title: str) -> HttpResponse:
-    with default_storage.open(body) as file:
-        html = stylesheets.record_html(file.read(), template_id)
+    html = stylesheets.record_html(_body(body), template_id)
     return render(request, "record.html", {"record": html, "session": session, "title": title, "here": "home"})
+
+
+def _body(name: str) -> bytes:
+    """The record's XML. Raises Http404 where the record was withdrawn since its row was read."""
+    try:
+        with default_storage.open(name) as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        raise Http404("This record has just been withdrawn.") from None
 
 
 def _running(request: HttpRequest) -> tuple[list[live.Running], bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from core_main_app.components.data.models import Data
@@ -17,12 +16,12 @@ from django.utils import timezone
 from lxml import etree
 
 from cdcs_connector.site import record_xml
+from cdcs_connector.site.lxml_threads import once_per_thread
 from cdcs_connector.site.models import PublishedRecord, RecordFile
 
 TEMPLATE_TITLE = "Nexus Experiment"
 MAX_TITLE = 200  # of CDCS core's records
-# libxml2 makes its built-in types at the first schema, which two threads may not do at once; and threads that use one
-# schema share its list of problems.
+# Each thread has a schema of its own, with its list of problems; compiling and using them stays with one at a time.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -69,7 +68,7 @@ def publish(session: str, version: int, input_hash: str, xml: bytes, user: Any) 
                     "build the record anew."
                 )
         data = known.data if known is not None else Data(user_id=str(user.id), workspace=_workspace())
-        _write_body(data, template, facts.title[:MAX_TITLE], f"{session}-{version}.xml", xml)
+        _write_body(data, template, facts.title[:MAX_TITLE], f"{session}.xml", xml)
         _write_row(known, session, data, version, input_hash, facts)
     return Outcome(session, version, created=known is None, unchanged=False)
 
@@ -94,8 +93,9 @@ def current_template() -> Template:
     return template
 
 
-@lru_cache(maxsize=4)
+@once_per_thread
 def _schema(template_id: int, body_name: str) -> etree.XMLSchema:
+    """This thread's copy of the schema in that stored body. A changed schema is another template."""
     with default_storage.open(body_name) as file:
         return etree.XMLSchema(etree.fromstring(file.read(), record_xml.hardened_parser()))
 
@@ -114,16 +114,20 @@ def _workspace() -> Workspace:
 
 
 def _write_body(data: Data, template: Template, title: str, name: str, xml: bytes) -> None:
-    """Store the XML and CDCS core's index of it; the body before is dropped: the back end keeps all versions."""
-    before = data.file.name if data.pk else None
+    """Store the XML and CDCS core's index of it.
+
+    A new body takes the place of the one before (the back end keeps all versions): a reader has found the record's row
+    and with it the body's name, and may read the body any time later.
+    """
     data.template = template
     data.title = title
     data.content = xml.decode("utf-8")
     data.convert_to_dict()
-    data.file.save(name, ContentFile(xml), save=False)
+    if data.pk:
+        default_storage.replace(data.file.name, xml)
+    else:
+        data.file.save(name, ContentFile(xml), save=False)
     data.save_object()
-    if before and before != data.file.name:
-        default_storage.delete(before)
 
 
 def _write_row(

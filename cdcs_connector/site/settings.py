@@ -97,8 +97,9 @@ class SiteSettings(BaseSettings):
                     # A transaction takes the write lock at its start: two that read first and write then would
                     # otherwise fail at once, whatever the timeout.
                     "transaction_mode": "IMMEDIATE",
-                    # What is deleted is overwritten: a withdrawn record does not stay in free pages.
-                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000; "
+                    # A publication that was confirmed is on the disk. What is deleted is overwritten: a withdrawn
+                    # record does not stay in free pages.
+                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; "
                     "PRAGMA secure_delete=ON;",
                 },
             }

@@ -34,6 +34,10 @@ class DatabaseStorage(Storage):
         self._rows().create(pk=name, body=content.read())
         return name
 
+    def replace(self, name: str, body: bytes) -> None:
+        """Make `body` what is stored as `name`: who has read the name before finds the one body or the other."""
+        self._rows().update_or_create(pk=name, defaults={"body": body})
+
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
         return bool(self._rows().filter(pk=name).exists())

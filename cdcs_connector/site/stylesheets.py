@@ -1,8 +1,7 @@
-"""Rendering records by the stylesheets in CDCS core, compiled once per version of them."""
+"""Rendering records by the stylesheets in CDCS core, compiled once per version of them in each thread."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from core_main_app.components.template_xsl_rendering.models import TemplateXslRendering
@@ -12,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from lxml import etree
 
 from cdcs_connector.site import page_marks, record_xml
+from cdcs_connector.site.lxml_threads import once_per_thread
 
 
 def record_html(xml: bytes, template_id: int) -> SafeString:
@@ -32,9 +32,9 @@ def transform(xml: bytes, sheet: Any) -> SafeString:
     return mark_safe(str(sheet(root)))  # noqa: S308 (the serialiser escapes)
 
 
-@lru_cache(maxsize=8)
+@once_per_thread
 def compiled(body_name: str) -> Any:
-    """The stylesheet in that stored body, which may read and write nothing. A changed one has another name."""
+    """This thread's copy of the stylesheet in that stored body. A changed stylesheet has another name."""
     with default_storage.open(body_name) as file:
         return compile_sheet(file.read())
 

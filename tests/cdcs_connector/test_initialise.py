@@ -107,6 +107,98 @@ def test_a_run_that_died_after_the_last_migration_is_finished_by_the_next(
     assert initialise(folder, samples).stdout == "The site is up to date.\n"
 
 
+def run_python(code: str, folder: Path, samples: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process with the environment of a site in `folder`."""
+    values = {**os.environ, **samples.environment(folder, "http://127.0.0.1:9", TOKEN)}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=values, capture_output=True, text=True, timeout=120)
+
+
+NOTING = """
+from django.db.migrations.executor import MigrationExecutor
+from cdcs_connector.site.__main__ import main
+
+note = MigrationExecutor.record_migration
+
+def noting(self, migration):
+    print("noted", "inside" if self.connection.in_atomic_block else "outside", migration)
+    note(self, migration)
+
+MigrationExecutor.record_migration = noting
+main(["init"])
+"""
+
+
+def test_each_migration_is_noted_in_the_transaction_of_its_changes(tmp_path: Path, samples: Any) -> None:
+    done = run_python(NOTING, tmp_path / "data", samples)
+    notes = [line for line in done.stdout.splitlines() if line.startswith("noted ")]
+    assert len(notes) > 40, done.stderr
+    assert [line for line in notes if not line.startswith("noted inside ")] == []
+
+
+DYING_AFTER_A_COMMIT = """
+import os, sys
+from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
+from django.db.migrations.executor import MigrationExecutor
+from cdcs_connector.site.__main__ import main
+
+apply, leave = MigrationExecutor.apply_migration, DatabaseSchemaEditor.__exit__
+now = []
+
+def applying(self, state, migration, **options):
+    now[:] = [f"{migration.app_label}.{migration.name}"]
+    return apply(self, state, migration, **options)
+
+def leaving(self, *error):
+    leave(self, *error)
+    if now == sys.argv[1:] and not self.connection.in_atomic_block:
+        os._exit(9)
+
+MigrationExecutor.apply_migration, DatabaseSchemaEditor.__exit__ = applying, leaving
+main(["init"])
+"""
+
+
+# Migrations with statements that are deferred to their end, and one of the site's own.
+@pytest.mark.parametrize(
+    "migration", ["auth.0001_initial", "core_main_app.0006_blob_metadata", "scopeline_site.0001_initial"]
+)
+def test_a_run_that_died_between_two_migrations_is_finished_by_the_next(
+    migration: str, tmp_path: Path, made: tuple[Path, str], samples: Any
+) -> None:
+    folder = tmp_path / "data"
+    assert run_python(DYING_AFTER_A_COMMIT, folder, samples, migration).returncode == 9
+    again = initialise(folder, samples)
+    assert (again.returncode, again.stderr) == (0, "")
+    complete = {name: len(rows) for name, rows in tables(made[0]).items()}
+    assert {name: len(rows) for name, rows in tables(folder).items()} == complete
+    assert definitions(folder) == definitions(made[0])
+
+
+PLAIN_DJANGO = """
+import django
+django.setup()
+from django.core.management import call_command
+from django.core.management.commands import migrate
+call_command(migrate.Command(), interactive=False, verbosity=0)
+"""
+
+
+def test_the_tables_and_indexes_are_those_that_django_makes(
+    tmp_path: Path, made: tuple[Path, str], samples: Any
+) -> None:
+    (tmp_path / "secret_key").write_text("x" * 50)
+    done = run_python(PLAIN_DJANGO, tmp_path, samples)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert definitions(made[0]) == definitions(tmp_path)
+
+
+def definitions(folder: Path) -> set[tuple[str, str]]:
+    """Every table, index and trigger, with the statement that made it."""
+    with closing(sqlite3.connect(folder / "site.sqlite3")) as database:
+        return set(database.execute("SELECT name, sql FROM sqlite_master"))
+
+
 def test_a_given_token_is_kept_in_the_database_only_and_can_be_changed(run: Run, folder: Path) -> None:
     assert not (folder / "publisher_token").exists()
     assert [row[0] for row in tables(folder)["authtoken_token"]] == [TOKEN]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,6 +52,65 @@ def test_a_record_can_be_had_as_xml(browser: Any, put: Any, samples: Any, sessio
     answer = browser.get(f"/record/{session_id}/record.xml")
     assert answer.content.decode() == xml
     assert answer.headers["Content-Type"] == "application/xml"
+
+
+@pytest.fixture
+def meanwhile(site: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], Any]], None]:
+    """Have something happen between a reader's look at a session's row and its look at the body that the row names."""
+    from cdcs_connector.site.storage import DatabaseStorage
+
+    opening = DatabaseStorage._open
+
+    def arrange(session: str, happen: Callable[[], Any]) -> None:
+        pending = [happen]
+
+        def opened(self: Any, name: str, mode: str = "rb") -> Any:
+            if session in name and pending:
+                pending.pop()()
+            return opening(self, name, mode)
+
+        monkeypatch.setattr(DatabaseStorage, "_open", opened)
+
+    return arrange
+
+
+OWN_PAGES = ["/record/{session}", "/record/{session}/record.xml", "/data?id={data}"]
+PAGES_OF_CDCS = ["/rest/data/{data}/", "/rest/data/download/{data}/"]
+
+
+@pytest.mark.parametrize("path", [*OWN_PAGES, *PAGES_OF_CDCS])
+def test_a_record_can_be_read_while_it_is_published_again(
+    path: str, browser: Any, put: Any, samples: Any, session_id: str, meanwhile: Any
+) -> None:
+    from django.contrib.auth.models import User
+
+    from cdcs_connector.site.models import PublishedRecord
+
+    browser.force_login(User.objects.create(username=f"reader-{session_id}"))
+    put(session_id, samples.record_xml(3, session=session_id, title="Before"))
+    data = PublishedRecord.objects.get(pk=session_id).data_id
+    again = samples.record_xml(3, session=session_id, title="After")
+    statuses = []
+    meanwhile(session_id, lambda: statuses.append(put(session_id, again, version=2, input_hash="second").status_code))
+    answer = browser.get(path.format(session=session_id, data=data))
+    assert (statuses, answer.status_code) == ([200], 200)
+    assert "After" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", OWN_PAGES)
+def test_a_record_that_is_withdrawn_while_it_is_read_is_not_there(
+    path: str, browser: Any, put: Any, publisher: Any, samples: Any, session_id: str, meanwhile: Any
+) -> None:
+    from cdcs_connector.site.models import PublishedRecord
+
+    put(session_id, samples.record_xml(3, session=session_id))
+    data = PublishedRecord.objects.get(pk=session_id).data_id
+    statuses = []
+    meanwhile(
+        session_id, lambda: statuses.append(publisher.delete(f"/rest/scopeline/records/{session_id}").status_code)
+    )
+    answer = browser.get(path.format(session=session_id, data=data))
+    assert (statuses, answer.status_code) == ([204], 404)
 
 
 @pytest.mark.parametrize("path", ["/", "/explore/", "/record/20181129-titanx-k4m7pa", "/data?id=1"])

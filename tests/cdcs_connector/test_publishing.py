@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -222,6 +225,43 @@ def test_publications_of_one_session_at_once_end_in_one_record(
     assert rows(session_id) == (1, 1, 1, 4)
 
 
+def test_records_that_come_at_once_are_checked_one_at_a_time(
+    put: Any, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connection
+
+    from cdcs_connector.site import publishing, record_xml
+
+    at_work = threading.Lock()
+
+    def alone(does: Callable[..., Any]) -> Callable[..., Any]:
+        def do_slowly(*given: Any) -> Any:
+            assert at_work.acquire(blocking=False), "two threads use the schema at once, which libxml2 does not stand"
+            try:
+                time.sleep(0.05)
+                return does(*given)
+            finally:
+                at_work.release()
+
+        return do_slowly
+
+    monkeypatch.setattr(publishing, "_schema", alone(publishing._schema))
+    monkeypatch.setattr(record_xml, "check_schema", alone(record_xml.check_schema))
+    start = threading.Barrier(4)
+
+    def refused(number: int) -> int:
+        start.wait(timeout=30)
+        try:
+            answer = put(session_id, WRONG, input_hash=str(number))
+            assert "does not fit the schema" in answer.json()["detail"]
+            return int(answer.status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(refused, range(4))) == [400] * 4
+
+
 def test_a_record_is_found_by_what_stands_in_it(put: Any, browser: Any, samples: Any, session_id: str) -> None:
     xml = samples.record_xml(6, session=session_id, title=f"Zeolite {session_id}")
     own = '<meta name="Detector">DF-S</meta><meta name="Technique">Ptychography</meta><meta name="Stage Alpha"'
@@ -238,3 +278,11 @@ def test_a_record_is_found_by_what_stands_in_it(put: Any, browser: Any, samples:
         page = browser.get("/explore/", {"q": words}).content.decode()
         assert f'href="/record/{session_id}"' in page, words
     assert session_id not in browser.get("/explore/", {"q": "zeolite perovskite"}).content.decode()
+
+
+def test_a_publication_is_on_the_disk_before_it_is_confirmed(site: Any) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit waits for the disk
