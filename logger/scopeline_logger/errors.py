@@ -24,6 +24,10 @@ class Unreachable(LoggerError):
         self.retry_after = retry_after
 
 
+class StoreBusy(Unreachable):
+    """The store of files cannot go on with this one upload now. Another may get on."""
+
+
 class NotLetIn(Unreachable):
     """The server does not accept the token. A person must help, and nothing that waits is given up meanwhile."""
 

@@ -8,7 +8,7 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 from scopeline_logger import __version__
-from scopeline_logger.errors import NotLetIn, Refused, Unreachable
+from scopeline_logger.errors import NotLetIn, Refused, StoreBusy, Unreachable
 from scopeline_logger.transport import Answer, Transport
 
 # What the bytes' receiver says. kind: `more` (go on at offset), `done` (the object is stored), `lost` (ask for another
@@ -72,12 +72,12 @@ class Server:
         return self._call("POST", "/v1/heartbeat", body, ("server_time",))
 
     def send_bytes(self, url: str, data: bytes, first: int, total: int) -> UploadAnswer:
-        """Send the bytes from `first` on. Raises Unreachable."""
+        """Send the bytes from `first` on. Raises Unreachable, StoreBusy where the store answers that it cannot."""
         span = "bytes %d-%d/%d" % (first, first + len(data) - 1, total) if data else "bytes */%d" % total
         return self._put(url, data, span)
 
     def upload_status(self, url: str, total: int) -> UploadAnswer:
-        """Ask how much of an upload has arrived. Raises Unreachable."""
+        """Ask how much of an upload has arrived. Raises as `send_bytes`."""
         return self._put(url, b"", "bytes */%d" % total)
 
     def _put(self, url: str, data: bytes, span: str) -> UploadAnswer:
@@ -94,7 +94,7 @@ class Server:
             return UploadAnswer("confused", 0, None, None, None)
         if 401 <= answer.status < 500 and answer.status not in (408, 429):
             return UploadAnswer("lost", 0, None, None, None)
-        raise Unreachable(
+        raise StoreBusy(
             "The store of files on %s answered with status %d." % (urlsplit(url).hostname, answer.status),
             _retry_after(answer),
         )

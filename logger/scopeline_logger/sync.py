@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from scopeline_logger.errors import LoggerError, NotLetIn, Refused, Stopped, Unreachable
+from scopeline_logger.errors import LoggerError, NotLetIn, Refused, Stopped, StoreBusy, Unreachable
 from scopeline_logger.exchange import ERASED, Exchange
 from scopeline_logger.memory import Memory
 from scopeline_logger.open_files import OpenFiles
@@ -172,6 +172,9 @@ class Sync:
                 raise
             self._memory.seen.hold(file.id, str(error))
             self._note_trouble(error)
+            if isinstance(error, StoreBusy):
+                # Its pauses grow, the server's end when another call works: so the files behind it get their turn.
+                self._pause(file.id)
             return True
         except LoggerError as error:
             self._keep_failure(file, error)

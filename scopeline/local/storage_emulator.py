@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -18,12 +19,14 @@ from scopeline.domain.errors import ScopelineError
 log = logging.getLogger("scopeline.local")
 
 VARIABLE = "SCOPELINE_GCS_EMULATOR"
+BUILD_PREFIX = "tmp"
 BUILDING = "Building the Cloud Storage emulator, once; this takes some minutes ..."
 SOURCES = Path(__file__).resolve().parent.parent.parent / "tests" / "gcs_emulator"
 # A first build downloads and compiles some 60 modules.
 BUILD_SECONDS = 900
 # Where Go has them all in its cache, a build takes less, and nothing is said of it.
 QUIET_SECONDS = 2.0
+HELP_SECONDS = 30
 
 
 class EmulatorsMissing(ScopelineError):
@@ -66,12 +69,36 @@ def build(sources: Path, cache: Path) -> Path:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     binary = cache / f"gcs-emulator-{digest.hexdigest()[:16]}"
-    if not binary.is_file():
+    if not _is_program(binary):
         cache.mkdir(parents=True, exist_ok=True)
         with _locked(cache / "lock"):
-            if not binary.is_file():
+            if not _is_program(binary):
+                _clear_remains(cache)
                 _compile(sources, binary)
     return binary
+
+
+def _is_program(binary: Path) -> bool:
+    """Whether the system can execute it: after a loss of power its name may be there without its bytes."""
+    try:
+        tried = subprocess.run(
+            [binary, "-help"], stdin=subprocess.DEVNULL, capture_output=True, timeout=HELP_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        # Another build would not help against the rest; the start says what it is.
+        return error.errno != errno.ENOEXEC
+    except subprocess.TimeoutExpired:
+        return True
+    return tried.returncode >= 0
+
+
+def _clear_remains(cache: Path) -> None:
+    """Remove the folders of builds that were killed; nobody builds while this process has the lock."""
+    for folder in cache.glob(f"{BUILD_PREFIX}*"):
+        # A compiler that outlived its starter may still write there: then the next build removes it.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compile(sources: Path, binary: Path) -> None:
@@ -81,7 +108,7 @@ def _compile(sources: Path, binary: Path) -> None:
             "There is no go on the PATH, with which the Cloud Storage emulator is built. Install Go 1.25 or later"
             f" (https://go.dev/dl/), or set {VARIABLE} to a built one."
         )
-    with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=BUILD_PREFIX, dir=binary.parent) as folder:
         made = Path(folder) / binary.name
         tell = threading.Timer(QUIET_SECONDS, log.warning, (BUILDING,))
         tell.start()
@@ -104,6 +131,8 @@ def _compile(sources: Path, binary: Path) -> None:
             raise EmulatorFailed(
                 f"The Cloud Storage emulator in {sources} cannot be built: {done.stderr.strip()[-2000:]}"
             )
+        with made.open("rb") as file:
+            os.fsync(file.fileno())
         made.replace(binary)
 
 

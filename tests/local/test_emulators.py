@@ -274,6 +274,40 @@ def test_of_those_who_ask_at_the_same_time_one_builds(sources: Path, builds: Pat
     assert builds.read_text() == "build\n"
 
 
+@pytest.mark.parametrize("kept", [0, 0.5], ids=["no bytes", "half of the bytes"])
+def test_a_kept_program_that_lost_its_bytes_is_built_again(
+    sources: Path, builds: Path, tmp_path: Path, kept: float
+) -> None:
+    cache = tmp_path / "cache"
+    binary = build(sources, cache)
+    os.truncate(binary, int(binary.stat().st_size * kept))
+    assert build(sources, cache) == binary
+    assert run(binary) == "one"
+    build(sources, cache)
+    assert builds.read_text() == "build\n" * 2
+
+
+def test_a_program_has_its_bytes_on_the_disk_before_its_name(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, list[Path]]] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, list((tmp_path / "cache").glob("gcs-emulator-*"))))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    binary = build(sources, tmp_path / "cache")
+    assert synced == [(binary.stat().st_ino, [])]
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next(sources: Path, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "tmpabcdefgh"
+    left.mkdir(parents=True)
+    (left / "gcs-emulator-0123").write_bytes(b"half")
+    binary = build(sources, tmp_path / "cache")
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {"lock", binary.name}
+
+
 class Marker(logging.Handler):
     """Makes a file when something is logged."""
 

@@ -114,6 +114,31 @@ class AnUpload(LoggerCase):
         self.assertEqual(len(self.server.times("upload")), 1)
         self.assertEqual(self.server.content("a.dm3"), b"image")
 
+    def test_an_upload_that_the_store_cannot_take_does_not_hold_up_the_files_behind_it(self):
+        tried = []
+
+        def stuck(handler):
+            spool = self.server.spools[handler.path.split("/")[-1]]
+            if not spool.name.endswith("/a.dm3"):
+                return False
+            handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+            tried.append(True)
+            handler.problem(503, "read_only")
+            return True
+
+        self.server.faults["put"] = stuck
+        self.write("a.dm3", b"first")
+        process = self.process("sync")
+        try:
+            wait_for(lambda: tried, "the first try")
+            self.write("b.dm3", b"second")
+            self.write("c.dm3", b"third")
+            wait_for(lambda: self.names_stored() == ["b.dm3", "c.dm3"], "the files behind it")
+            del self.server.faults["put"]
+            wait_for(lambda: self.server.content("a.dm3") == b"first", "the file whose upload stood still")
+        finally:
+            self.stop_process(process)
+
     def test_a_file_that_changes_on_its_way_never_becomes_a_torn_object(self):
         old, new = b"a" * (4 * MIB), b"b" * (4 * MIB + 5)
         path = self.write("a.dm3", old)

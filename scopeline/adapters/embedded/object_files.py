@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from scopeline.adapters.object_names import check_file_name, file_name_twice
 
 PIECE = 1024 * 1024
 PART_SUFFIX = ".part"
+WRITING = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 # What file systems without hard links, or with too many of one file, answer.
 _NO_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK})
 
@@ -70,6 +72,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def allow_writing(file: Path) -> None:
+    """Let this user read and write its `file`, where it may not. Raises OSError."""
+    _change_own_mode(file, allowed=stat.S_IRUSR | stat.S_IWUSR)
+
+
+def forbid_writing(file: Path) -> None:
+    """Let nobody write this user's `file`, where somebody may. Raises OSError."""
+    _change_own_mode(file, forbidden=WRITING)
+
+
+def _change_own_mode(file: Path, *, allowed: int = 0, forbidden: int = 0) -> None:
+    # Another user's file, such as one that a person brought back from a backup, keeps the mode that it was given.
+    found = file.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    wanted = (mode | allowed) & ~forbidden
+    if wanted != mode and found.st_uid == os.geteuid():
+        file.chmod(wanted)
+
+
 class ObjectFiles:
     """The folder of one bucket's bytes."""
 
@@ -92,22 +113,33 @@ class ObjectFiles:
     def prepare(self, file: str) -> None:
         """Make the folder of a file's versions, durably."""
         folder = self.folder / file[:2] / file
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # One that is there may have been made by somebody who has not synced it yet, or never came to it. Who put a
+        # version into it had synced it before.
+        if not any(folder.iterdir()):
             sync_folder(folder.parent)
             sync_folder(self.folder)
 
     def place(self, source: Path, file: str, generation: int) -> None:
-        """Turn the synced file `source` into a version, durably. The stored file may only be read from now on."""
+        """Turn the synced file `source` into a version, durably, or leave it as it is.
+
+        The stored file may only be read from now on.
+        """
         target = self.version(file, generation)
-        source.chmod(0o400)
         source.rename(target)
-        sync_folder(target.parent)
+        try:
+            # Not before the rename: a kill between them would leave a spool that may not be opened again.
+            forbid_writing(target)
+            sync_folder(target.parent)
+        except BaseException:
+            self.take_back(file, generation, source)
+            raise
 
     def take_back(self, file: str, generation: int, source: Path) -> None:
         """Undo `place`."""
-        self.version(file, generation).rename(source)
-        source.chmod(0o600)
+        version = self.version(file, generation)
+        allow_writing(version)
+        version.rename(source)
 
     def remove(self, file: str, generation: int) -> None:
         """Remove the bytes of a version, durably; no error where they are gone."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from scopeline.adapters.embedded.object_files import PART_SUFFIX
+from scopeline.adapters.embedded.object_files import PART_SUFFIX, WRITING, allow_writing, forbid_writing
 from scopeline.adapters.embedded.object_index import object_file
 from scopeline.adapters.embedded.object_store import EmbeddedObjectStore
 from scopeline.adapters.storage_errors import storage_problems
@@ -91,8 +91,7 @@ class _Recovery:
 
     def _compare(self, prefix: str) -> None:
         found = {
-            f"{path.parent.name}/{path.name}": path.stat().st_size
-            for path in self._files.folder.joinpath(prefix).glob("*/*")
+            f"{path.parent.name}/{path.name}": path.stat() for path in self._files.folder.joinpath(prefix).glob("*/*")
         }
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -100,14 +99,18 @@ class _Recovery:
                 (self._store.bucket, prefix, prefix + "\x7f"),
             ).fetchall()
         for row in rows:
-            size = found.pop(f"{row['file']}/{row['generation']}", None)
+            facts = found.pop(f"{row['file']}/{row['generation']}", None)
             subject = f"{row['name']} generation {row['generation']}"
-            if size is None:
+            if facts is None:
                 self._add(StartFinding.ROW_WITHOUT_BYTES, subject)
-            elif size != row["size"]:
-                self._add(StartFinding.WRONG_SIZE, f"{subject}: {size} bytes instead of {row['size']}")
-        for place, size in sorted(found.items()):
-            self._settle_unknown(self._files.folder / prefix / place, size)
+                continue
+            if facts.st_size != row["size"]:
+                self._add(StartFinding.WRONG_SIZE, f"{subject}: {facts.st_size} bytes instead of {row['size']}")
+            if facts.st_mode & WRITING:
+                # After a loss of power a mode may be older than the name.
+                forbid_writing(self._files.version(row["file"], row["generation"]))
+        for place, facts in sorted(found.items()):
+            self._settle_unknown(self._files.folder / prefix / place, facts.st_size)
 
     def _settle_unknown(self, path: Path, size: int) -> None:
         """Give bytes without a row back to the upload that they came from, or move them aside."""
@@ -141,3 +144,5 @@ class _Recovery:
             if path.suffix == PART_SUFFIX or path.name not in open_uploads:
                 path.unlink()
                 self._add(StartFinding.REMAINS_REMOVED, str(path))
+            else:
+                allow_writing(path)

@@ -14,14 +14,14 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from scopeline_logger.resumable import Spool
 
 from scopeline.adapters.embedded.database import Transaction
-from scopeline.adapters.embedded.object_files import PIECE, RunningHashes
+from scopeline.adapters.embedded.object_files import PIECE, RunningHashes, allow_writing
 from scopeline.adapters.embedded.object_index import Draft, ObjectIndex, object_file
 from scopeline.adapters.storage_errors import disk_full, storage_problems
 from scopeline.domain.errors import NotFound, Unavailable
@@ -174,6 +174,8 @@ class UploadSpool(Spool):
         create = 0 if self.stored else os.O_CREAT
         with storage_problems(self._what):
             try:
+                with suppress(FileNotFoundError):
+                    allow_writing(path)
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | create, 0o600)
             except FileNotFoundError:
                 raise self._lost() from None

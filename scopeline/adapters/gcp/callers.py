@@ -170,21 +170,41 @@ class _Kept:
     until: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Failure:
+    """What an attempt to get certificates failed with. Not the error itself: its frames may have a token in them."""
+
+    text: str
+
+
 class KeptCertificates:
-    """A transport that asks for certificates once, and again when the answer has become old."""
+    """A transport that asks for certificates once, and again when the answer has become old.
+
+    Who waits while another asks gets that answer, also where it is a failure; whoever comes after a failure asks again.
+    """
 
     def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._failed: dict[str, _Failure] = {}
 
     def __call__(self, url: str, method: str = "GET", **_options: Any) -> Answer:
         """The certificates at `url`. Raises google-auth's TransportError."""
+        failed_before = self._failed.get(url)
         with self._lock:
             kept = self._kept.get(url)
-            if kept is None or kept.until <= self._clock():
+            if kept is not None and self._clock() < kept.until:
+                return kept
+            failed = self._failed.get(url)
+            if failed is not None and failed is not failed_before:
+                raise auth_errors.TransportError(failed.text)  # type: ignore[no-untyped-call]
+            try:
                 kept = self._kept[url] = self._ask(url, method)
+            except auth_errors.TransportError as error:
+                self._failed[url] = _Failure(str(error))
+                raise
             return kept
 
     def _ask(self, url: str, method: str) -> _Kept:

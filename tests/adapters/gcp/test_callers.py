@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from scopeline.settings import BadSetting, Settings
 AUDIENCE = "https://scopeline.example"
 ACCOUNT = "push@scopeline.iam.gserviceaccount.com"
 KEY_ID = "key-1"
+# How long a thread may take (seconds).
+PATIENCE = 60
 
 
 class Signer:
@@ -294,6 +297,62 @@ def test_a_token_that_cannot_be_checked_now_comes_again(
     for name, value in right.items():
         setattr(certificates, name, value)
     callers.check(f"Bearer {google.token()}")
+
+
+class CountingLock:
+    """A lock that says when so many have come to it, whether they are in or wait."""
+
+    def __init__(self, expected: int) -> None:
+        self._lock = threading.Lock()
+        self._coming = threading.Semaphore(0)
+        self._expected = expected
+
+    def __enter__(self) -> None:
+        self._coming.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def wait_for_all(self) -> None:
+        for _ in range(self._expected):
+            assert self._coming.acquire(timeout=PATIENCE)
+
+
+def test_who_waits_for_certificates_gets_the_same_failure_and_who_comes_later_asks_again(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = CountingLock(expected=8)
+
+    def without_network(url: str, **options: Any) -> Certificates:
+        if certificates.asked == 0:
+            lock.wait_for_all()
+        return certificates(url, **options)
+
+    kept = KeptCertificates(without_network)
+    monkeypatch.setattr(kept, "_lock", lock)
+    certificates.down = True
+    failures: list[str] = []
+
+    def ask() -> None:
+        try:
+            kept("https://certificates")
+        except TransportError as error:
+            failures.append(str(error))
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join(PATIENCE)
+    assert failures == ["no route"] * 8
+    assert certificates.asked == 1
+    with pytest.raises(TransportError, match="no route"):
+        kept("https://certificates")
+    assert certificates.asked == 2
+    certificates.down = False
+    assert kept("https://certificates").data == certificates.body
+    assert certificates.asked == 3
 
 
 # ---------------------------------------------------------------------------------------------------- the settings
