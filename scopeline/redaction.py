@@ -16,13 +16,39 @@ LONGEST = 200_000
 _KNOWN_ID = re.compile(r"sl_([0-9a-f]{12})_", re.IGNORECASE)
 _END = r"[^\s\"'<>\\]"  # what an address consists of
 _QUOTE = r"\\{0,2}[\"']"  # also inside JSON that is inside JSON
-# Between a name and its value: `a=b`, `a: b`, `"a": "b"`, `'a', b'b'`.
+# Between a name and its value: `a=b`, `a: b`, `a => b`, `"a": "b"`, `'a', b'b'`. Taken as a whole or not at all.
 _IS = (
-    rf"(?:(?:{_QUOTE})?\s{{0,4}}(?:[:=]|%3[AD])|{_QUOTE}\s{{0,4}},)"
-    rf"\s{{0,4}}[(\[]?(?:b(?=[\"']))?(?:{_QUOTE})?"
+    rf"(?>(?:(?:{_QUOTE})?\s{{0,4}}(?:[:=]{{1,2}}>?|%3[AD])|{_QUOTE}\s{{0,4}},)"
+    rf"\s{{0,4}}[(\[]?(?:b(?=[\"']))?(?:{_QUOTE})?)"
 )
 _VALUE = r"[^\s\"'<>&\\]+"
 _X = r"X(?:-|%2D)(?:Goog|Amz)(?:-|%2D)"
+
+# Who logs in by an address: what stands before its last @. Behind a colon that no port follows, that may be anything up
+# to the end of the address; passwords are written there as they are. Without a colon it is a name or a token.
+_SCHEME = r"(?::|%3A)(?:\\{0,2}/|%2F){2}"
+_PORT = r"\d{1,5}(?:\\{0,2}/|\?|%2F|%3F)"
+_BEFORE_COLON = r"(?:(?!%[23]F|%3A)[^\s/?#:\[\"'<>\\])*+"
+_BEHIND_COLON = r"(?:[^\s\"'<>]|[\"'<>](?![\s,:;)\]}>/\\]|$))"  # also quotes that end nothing
+_LOGIN = (
+    rf"(?:{_BEFORE_COLON}(?::|%3A)(?!{_PORT})(?:(?!{_SCHEME}){_BEHIND_COLON})+"
+    r"|(?:(?!%2F)[^\s/?#,\"'<>\\])+)(?=@|%40)"
+)
+
+# What is called a secret: everything in quotes to their end, also in JSON that is inside JSON; else the next word.
+_CALLED = (
+    r"(?:password|passwd|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|csrf(?:middleware)?token|sessionid"
+    r"|api[_-]?key)\w{0,20}+"
+)
+_QUOTED = (
+    r"(?<=\\\")(?:\\{3}\"|(?!\\{1,2}\")[^\"\r\n])+|(?<=\\')(?:\\{3}'|(?!\\{1,2}')[^'\r\n])+"
+    r"|(?<=[^\\]\")(?:\\++\"?|[^\"\\\r\n])+|(?<=[^\\]')(?:\\++'?|[^'\\\r\n])+"
+)
+# No secrets: there is no value.
+_NO_VALUE = r"(?:none|null|true|false)(?:[\s,;)\]}&]|$)|[,;)\]}]+(?:\s|$)"
+
+# The lines of a private key in PEM: to its end or, where that is missing, as far as there may be lines of one.
+_KEY_LINES = r"(?:(?:(?!-----(?:BEGIN|END))[\s\S])++(?=-----END)|(?:(?!-----END)[A-Za-z0-9_\s+/=\\:,\"'-])+)"
 
 _TOKEN = re.compile(r"sl_[A-Za-z0-9]{1,}_[A-Za-z0-9_-]{8,}", re.IGNORECASE)
 _WHOLE: tuple[re.Pattern[str], ...] = (
@@ -43,16 +69,9 @@ _WHOLE: tuple[re.Pattern[str], ...] = (
         rf"((?:\?|&(?:amp;)?|\\u0026|%3F|%26)(?:{_X}|GoogleAccessId{_IS}|Signature{_IS})){_END}+", re.IGNORECASE
     ),
     re.compile(rf"({_X}(?:Signature|Credential|Security(?:-|%2D)Token){_IS}){_VALUE}", re.IGNORECASE),
-    # Who logs in by an address: `https://user:password@host/`.
-    re.compile(r"((?::|%3A)(?:\\{0,2}/|%2F){2})(?:(?!%2F)[^\s/?#\"'<>\\])+(?=@|%40)", re.IGNORECASE),
-    # What is called a secret, in quotes to their end.
-    re.compile(
-        r"(\b\w{0,40}(?:password|passwd|passphrase|secret(?:[_-]?key)?|csrf(?:middleware)?token|sessionid|api[_-]?key)"
-        rf"{_IS})(?:(?<=')[^'\r\n]+|(?<=\")[^\"\r\n]+|{_VALUE})",
-        re.IGNORECASE,
-    ),
-    # A private key in PEM, also where its end is missing.
-    re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)(?:(?!-----END)[\s\S])+"),
+    re.compile(rf"({_SCHEME}){_LOGIN}", re.IGNORECASE),
+    re.compile(rf"({_CALLED}{_IS})(?:{_QUOTED}|(?!{_NO_VALUE}){_VALUE})", re.IGNORECASE),
+    re.compile(rf"(-----BEGIN [A-Z0-9 ]{{0,40}}PRIVATE KEY-----){_KEY_LINES}"),
     # Tokens in OAuth's answers and in settings.
     re.compile(rf"(\b(?:(?:access|refresh|id)_token|SCOPELINE_\w{{0,40}}TOKEN){_IS}){_END}+", re.IGNORECASE),
 )

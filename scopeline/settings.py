@@ -76,11 +76,13 @@ def _check_address(value: str) -> str:
             value.isprintable()
             and " " not in value
             and parts.scheme in ("http", "https")
-            and bool(parts.hostname)
+            and bool(parts.hostname and parts.hostname.encode("idna"))
             and "@" not in parts.netloc
             and parts.port != 0
+            and not parts.netloc.endswith(":")
+            and not {*"?#\\"} & {*value}
         )
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # a port, an IPv6 address or a host's name that is none
         good = False
     if value and not good:
         raise PydanticCustomError(

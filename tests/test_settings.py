@@ -81,6 +81,17 @@ def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
         ("records_url", "https://host:0/"),
         ("records_url", "https://host:https/"),
         ("records_url", "https://[::1/"),
+        ("site_url", "https://lab.test?x=1"),
+        ("site_url", "https://lab.test/?"),
+        ("site_url", "https://lab.test/#a"),
+        ("site_url", "https://lab.test/a\\b"),
+        ("public_url", "http://lab\\x"),
+        ("public_url", "http://lab:"),
+        ("public_url", "http://[::1]:/"),
+        ("records_url", "http://lab..test"),
+        ("records_url", "http://.lab.test"),
+        ("records_url", "http://."),
+        ("records_url", f"http://{'a' * 64}.test"),
     ],
 )
 def test_bad_setting_is_told_with_its_name_value_and_what_is_expected(
@@ -102,7 +113,16 @@ def test_bad_given_setting_is_told_alike() -> None:
 
 @pytest.mark.parametrize("name", ["public_url", "site_url", "records_url"])
 @pytest.mark.parametrize(
-    "value", ["http://127.0.0.1:8080", "https://lab.test/records/", "http://[::1]:80", "https://münchen.test/@me", ""]
+    "value",
+    [
+        "http://127.0.0.1:8080",
+        "https://lab.test/records/",
+        "http://[::1]:80",
+        "https://münchen.test/@me",
+        "https://lab.test./a//b:",
+        "http://lab_1",
+        "",
+    ],
 )
 def test_an_address_is_taken_as_it_is(name: str, value: str) -> None:
     assert getattr(load_settings(**{name: value}), name) == value

@@ -8,7 +8,10 @@ from scopeline.domain.documents import Document, Moment, Part
 
 
 class Dismissed(Part):
-    """Work of one topic that gave up, as its subject stood then: when that changes, there is something new to do."""
+    """Work of one topic that gave up, as its subject stood then: when that changes, there is something new to do.
+
+    `state`: the version that the event names, the file's generation, or the session's round of changes and its END.
+    """
 
     topic: str
     state: str

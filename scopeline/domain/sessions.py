@@ -160,6 +160,7 @@ class Changes(Part):
 
     asked: int = 0
     started: int = 0
+    started_at: Moment | None = None  # when a build first started that round
     covered: int = 0
     behind_since: Moment | None = None  # something that was asked for is not covered; None: all is
     edits_read: int | None = None  # None: whoever was about to add edits has done so, or cannot any more
@@ -175,7 +176,8 @@ class Changes(Part):
     def begun(self, now: datetime) -> Changes:
         """With the last round asked for started; where all are covered, with a new one."""
         asked = self.asked + (self.asked == self.covered)
-        return self._with(now, asked=asked, started=asked)
+        begun = self._with(now, asked=asked, started=asked)
+        return begun if asked == self.started else begun.model_copy(update={"started_at": now})
 
     def done(self, started: int, now: datetime) -> Changes:
         """With the round `started` covered."""

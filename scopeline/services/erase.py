@@ -79,10 +79,26 @@ def _bury(backend: Backend, session: Session, *, who: str, reason: str) -> Tombs
     )
     if backend.catalog.create(tombstone):
         log.info("Session %s is to be erased: %d files, %d versions.", session.id, files, versions)
-    # Before the session is closed: whoever asks again after that does not come here.
-    backend.events.publish(_event(backend, session.id), not_before=backend.clock() + SECOND_LOOK)
-    _close(backend, session.id)
+    _begin(backend, session.id)
     return _tombstone(backend, session.id)
+
+
+def ask_again(backend: Backend, session_id: str) -> None:
+    """Have a session erased that has a tombstone: the process that asked for it ended on its way, or an event was lost.
+
+    What is there of it may still be open. Asking where all is done, or under way, does no harm.
+    """
+    session = backend.catalog.get(Session, f"sessions/{session_id}")
+    if session is not None and not session.document.erased:
+        _begin(backend, session_id)
+    backend.events.coalesce(_event(backend, session_id), timedelta(0))
+
+
+def _begin(backend: Backend, session_id: str) -> None:
+    """Close a session that has a tombstone, and have it looked at a second time."""
+    # Before the session is closed: whoever asks again after that does not come here.
+    backend.events.publish(_event(backend, session_id), not_before=backend.clock() + SECOND_LOOK)
+    _close(backend, session_id)
 
 
 def _survey(backend: Backend, session: Session) -> tuple[int, int]:

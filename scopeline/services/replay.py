@@ -75,7 +75,7 @@ def replay(backend: Backend, failure_id: str) -> bool:
 def dismiss(backend: Backend, failure_id: str, who: str) -> bool:
     """Take one thing that gave up off the list for good, in the name of `who`; False where there is none of that id.
 
-    The sweep leaves it alone from then on, until something about it changes.
+    The sweep leaves it alone from then on, until something about it changes; what changed since it failed is not meant.
     """
     found = get_finding(backend, failure_id)
     if found is not None:
@@ -86,7 +86,7 @@ def dismiss(backend: Backend, failure_id: str, who: str) -> bool:
         if parked is None:
             return False
         failure = _of_delivery(parked, backend.clock())
-        note_dismissed(backend, parked.event, who)
+        note_dismissed(backend, parked, who)
         is_gone = backend.events.discard(failure_id)
     if not is_gone:
         return False

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from scopeline.domain.errors import ScopelineError, Unavailable
+from scopeline.domain.errors import InvalidInput, ScopelineError, Unavailable
 from scopeline.domain.sweeps import SweepState
 from scopeline.logs import about
 from scopeline.ports import OnParked, PreconditionFailed, Stored
 from scopeline.services.backend import Backend
+from scopeline.services.sweeping.erasures import UNFINISHED_ERASURES
 from scopeline.services.sweeping.forgotten import FORGOTTEN_SESSIONS
 from scopeline.services.sweeping.reconcile import CATALOG_FILES, KNOWN_FINDINGS, OBJECTS
 from scopeline.services.sweeping.replayed import REPLAY
@@ -33,6 +34,7 @@ TASKS = (
     MISSING_RECORDS,
     OUTDATED_RECORDS,
     UNPUBLISHED_RECORDS,
+    UNFINISHED_ERASURES,
     FORGOTTEN_SESSIONS,
     KNOWN_FINDINGS,
     OBJECTS,
@@ -124,15 +126,29 @@ def _step(backend: Backend, task: Task, report: SweepReport) -> bool:
     if not task.is_due(stored.document, now):
         return False
     swept = report.of(task.name)
-    portion = task.step(backend, stored.document)
-    swept.add(portion)
     try:
-        backend.catalog.update(_moved_on(stored.document, portion, now), stored.revision)
-    except PreconditionFailed:
-        # Another sweep did the same portion and goes on from there.
+        portion = task.step(backend, stored.document)
+    except InvalidInput as error:
+        if error.code != "invalid_cursor" or stored.document.cursor is None:
+            raise
+        # An older version wrote it. Begun by the next sweep, so that no cursor can keep one busy.
+        log.warning("The sweep begins anew with %s, whose cursor is not understood: %s", task.name, error)
+        _write(backend, stored.document.model_copy(update={"cursor": None}), stored.revision)
+        return False
+    swept.add(portion)
+    if not _write(backend, _moved_on(stored.document, portion, now), stored.revision):
         return False
     swept.round_ended = portion.cursor is None
     return portion.cursor is not None and not task.slow
+
+
+def _write(backend: Backend, state: SweepState, revision: str) -> bool:
+    """Store where a task is; False where another sweep did the same portion and goes on from there."""
+    try:
+        backend.catalog.update(state, revision)
+    except PreconditionFailed:
+        return False
+    return True
 
 
 def _state(backend: Backend, task: Task) -> Stored[SweepState]:

@@ -98,11 +98,12 @@ def test_under_a_retention_it_fails_plainly_and_changes_nothing(lab: Any) -> Non
 def test_what_is_asked_about_an_erased_session_is_gone(lab: Any) -> None:
     session, _ = session_with_a_file(lab)
     delete(lab, session)
-    when = f"{lab.clock.now.day} {lab.clock.now:%B %Y} at {lab.clock.now:%H:%M} UTC"
-    erased_at = lab.moment()
     for finished in (False, True):
         if finished:
+            lab.clock.forward(minutes=5)
             work(lab, session)
+        when = f"{lab.clock.now.day} {lab.clock.now:%B %Y} at {lab.clock.now:%H:%M} UTC"
+        erased_at = lab.moment()
         now = {"at": lab.moment(), "sent": lab.moment()}
         file = {"root": "data", "path": "b.dm3", "size": 1, "mtime": lab.moment()}
         for ref in (session, LOCAL_ID):

@@ -118,6 +118,17 @@ def test_who_asks_for_what_is_asked_for_changes_nothing() -> None:
     assert half.done(1, START + timedelta(hours=4)) == half
 
 
+def test_a_round_was_started_when_a_build_first_did() -> None:
+    first = Changes().asked_again(START).begun(START + timedelta(hours=1))
+    assert first.started_at == START + timedelta(hours=1)
+    assert first.begun(START + timedelta(hours=2)) == first
+    second = first.asked_again(START + timedelta(hours=2)).begun(START + timedelta(hours=3))
+    assert second.started_at == START + timedelta(hours=3)
+    assert second.done(2, START + timedelta(hours=4)).begun(START + timedelta(hours=5)).started_at == START + timedelta(
+        hours=5
+    )
+
+
 def test_an_open_session_has_no_record_to_change() -> None:
     opened = session()
     assert not opened.ask_for_record(START)

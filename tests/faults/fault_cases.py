@@ -17,11 +17,11 @@ from scopeline.domain.errors import InvalidInput, ScopelineError, Unavailable
 from scopeline.domain.events import Event, Topic
 from scopeline.domain.files import File, FileStatus
 from scopeline.domain.names import file_id
-from scopeline.domain.sessions import SessionState
+from scopeline.domain.sessions import Session, SessionState
 from scopeline.formats.results import Extracted, ExtractRequest
 from scopeline.services.erase import request_erasure
 from scopeline.services.replay import replay_transient
-from scopeline.services.tombstones import SessionErased
+from scopeline.services.tombstones import SessionErased, find_tombstone
 
 UUID = "7d9f1f54-9d5a-4d0f-8f55-0d9ad0b7d3f1"
 
@@ -230,6 +230,30 @@ class FaultCases:
         assert list(lab.backend.derived.versions(f"records/{session}/")) == []
         assert session not in lab.site.records
         lab.check(other)
+
+    def test_an_erasure_whose_request_is_killed_after_its_tombstone_is_done_by_the_sweep(self, lab: Laboratory) -> None:
+        sessions = []
+        for number, fuse in enumerate(power_cuts()):
+            sessions.append(session := lab.start())
+            stored = lab.send(session, "a.txt", f"text {number}")
+            lab.deliver()
+            with suppress(PowerCut):
+                request_erasure(with_fuse(lab.backend, fuse), "facility-admin", session, "asked for")
+            if number:
+                del lab.sent[stored.name]
+        assert number == 8
+        assert {event.type for event in lab.lose()} == {Topic.SESSION_ERASED}
+        lab.sweep()
+        lab.settle()
+        not_asked_for, *asked_for = sessions
+        assert find_tombstone(lab.backend, not_asked_for) is None
+        for session in asked_for:
+            tombstone = find_tombstone(lab.backend, session)
+            assert tombstone is not None
+            assert tombstone.erased_at is not None
+            assert lab.backend.catalog.get(Session, f"sessions/{session}") is None
+            assert list(lab.backend.raw.versions(f"titan/{session}/")) == []
+        lab.check()
 
     # ---------------------------------------------------------------------------------------------- confirmation
 

@@ -14,7 +14,7 @@ from scopeline.domain.events import Event, Topic
 from scopeline.ports import Parked
 from scopeline.services.replay import dismiss, list_failures, replay, replay_transient
 from scopeline.services.sweep import sweep
-from scopeline.services.sweeping import replayed
+from scopeline.services.sweeping import replayed, stuck
 
 
 class Site:
@@ -234,3 +234,55 @@ def test_it_is_told_who_dismissed_which_delivery_and_why_it_had_given_up(
         f"ada dismissed the failure {failure.id}, session.changed of 20260206-titan-aaaaaa: invalid: It is nonsense."
     )
     assert list_of(desk) == []
+
+
+def refused_by_the_site(desk: Any, work: Any) -> str:
+    """The id of a failure: a record that the web site refused."""
+    desk.start()
+    desk.end()
+    work.site_error = InvalidInput("The site refuses this record.", code="refused")
+    work.deliver()
+    desk.forward(hours=1)
+    (parked,) = desk.backend.events.parked()
+    return str(parked.id)
+
+
+def found_unpublished(desk: Any) -> int:
+    """How many records a sweep publishes again."""
+    done = sweep(desk.backend, lambda event, code, reason: None, tasks=[stuck.UNPUBLISHED_RECORDS]).tasks
+    return done["unpublished_records"].found
+
+
+@pytest.mark.parametrize(("at", "after"), [(1, False), (1, True), (2, False), (2, True)])
+def test_a_dismissal_that_is_cut_off_leaves_the_failure_on_the_list_or_is_kept(
+    desk: Any, work: Any, at: int, after: bool
+) -> None:
+    failure_id = refused_by_the_site(desk, work)
+    assert desk.cut_at(lambda backend: dismiss(backend, failure_id, "ada"), at, after=after)
+    assert bool(list_of(desk)) is ((at, after) != (2, True))
+    assert found_unpublished(desk) == 0
+    dismiss(desk.backend, failure_id, "ada")
+    assert list_of(desk) == []
+    desk.forward(hours=1)
+    assert found_unpublished(desk) == 0
+
+
+def test_who_dismisses_what_somebody_tries_again_at_that_moment_is_told_that_it_is_gone(
+    desk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    park(desk, "20260206-titan-aaaaaa", InvalidInput("It is nonsense."))
+    (failure,) = list_failures(desk.backend, limit=10, cursor=None)[0]
+    events = desk.edition.events
+
+    class TriedAgainMeanwhile:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(events, name)
+
+        def discard(self, parked_id: str) -> bool:
+            assert events.replay(parked_id)
+            gone: bool = events.discard(parked_id)
+            return gone
+
+    assert not dismiss(replace(desk.backend, events=TriedAgainMeanwhile()), failure.id, "ada")
+    assert not [line for line in caplog.messages if "dismissed" in line]
+    assert [topic for topic, _, _ in desk.waiting()] == ["session.changed"]

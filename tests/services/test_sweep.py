@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from scopeline.adapters.questions import make_cursor
 from scopeline.domain.errors import InvalidInput, Unavailable
 from scopeline.domain.events import Event
 from scopeline.domain.sweeps import SweepState
+from scopeline.ports import CLIENTS
 from scopeline.services.sweep import TASKS, SweepReport, sweep
 from scopeline.services.sweeping.tasks import Portion, Task, look_at
 
@@ -194,6 +196,65 @@ def test_two_sweeps_at_once_move_the_cursor_once(desk: Any) -> None:
     # The slower one repeats one portion and leaves the rest to the other.
     assert counting.seen == [*range(10), 3, 4, 5]
     assert (state(desk).cursor, state(desk).found) == (None, 5)
+
+
+# ------------------------------------------------------------------------------------------ cursors of older versions
+
+
+def test_a_round_whose_cursor_is_not_understood_any_more_begins_anew_with_the_next_sweep(
+    desk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def step(at: SweepState) -> None:
+        if at.cursor == "of an older version":
+            raise InvalidInput("It does not belong to this question.", code="invalid_cursor")
+
+    counting = Counting()
+    counting.before_step = step
+    before = SweepState(task="counting", cursor="of an older version", finished_at=desk.now - timedelta(hours=2))
+    desk.backend.catalog.create(before)
+    done = run(desk, counting).tasks["counting"]
+    assert (done.looked_at, done.round_ended, done.stopped_by) == (0, False, None)
+    assert "begins anew with counting" in caplog.text
+    # What a round says of the one before it is still true.
+    assert (state(desk).cursor, state(desk).finished_at) == (None, before.finished_at)
+    assert run(desk, counting).tasks["counting"].round_ended
+    assert counting.seen == list(range(10))
+
+
+def test_a_cursor_that_another_sweep_has_moved_meanwhile_is_left_as_it_is(desk: Any) -> None:
+    def step(at: SweepState) -> None:
+        current = desk.backend.catalog.get(SweepState, "sweeps/counting")
+        desk.backend.catalog.update(current.document.model_copy(update={"cursor": "3"}), current.revision)
+        raise InvalidInput("It does not belong to this question.", code="invalid_cursor")
+
+    counting = Counting()
+    counting.before_step = step
+    desk.backend.catalog.create(SweepState(task="counting", cursor="of an older version"))
+    run(desk, counting)
+    assert state(desk).cursor == "3"
+
+
+@pytest.mark.parametrize("code", ["invalid_cursor", "invalid_query"])
+def test_a_mistake_at_the_beginning_of_a_round_is_reported(desk: Any, code: str) -> None:
+    def step(at: SweepState) -> None:
+        raise InvalidInput("It is wrong.", code=code)
+
+    counting = Counting()
+    counting.before_step = step
+    assert run(desk, counting).tasks["counting"].stopped_by == code
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_every_task_ends_its_round_after_an_update_whatever_its_cursor_was(desk: Any, task: Task) -> None:
+    desk.start()
+    desk.backend.catalog.create(SweepState(task=task.name, cursor=make_cursor(CLIENTS, ("clients/titan-pc",))))
+    for _ in range(2):
+        desk.forward(minutes=1)
+        done = sweep(desk.backend, nothing, tasks=[task]).tasks[task.name]
+        assert (done.failed, done.stopped_by) == (0, None)
+        if done.round_ended:
+            break
+    assert state(desk, task.name).finished_at == desk.now
 
 
 def test_deliveries_that_nobody_answered_for_come_first(desk: Any) -> None:

@@ -14,6 +14,7 @@ from scopeline.domain.files import File, FileStatus
 from scopeline.domain.names import file_id, raw_object_name
 from scopeline.domain.sessions import Handling, Session, SessionState
 from scopeline.services import build, sessions
+from scopeline.services.backend import Backend
 from scopeline.services.build import window_for
 from scopeline.services.files import get_or_create_file, refresh_file, upsert_version
 from scopeline.services.membership import tell_session
@@ -392,3 +393,195 @@ def test_what_is_no_work_of_a_file_or_session_is_dismissed_all_the_same(desk: An
         desk.edition.events.fail(desk.edition.events.claim([topic]), InvalidInput("It is broken."))
     assert len(dismiss_all(desk)) == 3
     assert list(failures(desk.backend)) == []
+
+
+# What changed since it gave up, and after it was dismissed, is not what was dismissed.
+
+
+def give_up(desk: Any, topic: Topic) -> None:
+    """Have a delivery fail for good before its handler did anything."""
+    desk.edition.events.fail(desk.edition.events.claim([topic]), InvalidInput("It is broken."))
+
+
+def build_now(backend: Backend, session: Session) -> None:
+    build.build_session(backend, Event(type=Topic.SESSION_CHANGED, key=session.id, at=backend.clock()))
+
+
+def test_a_newer_record_is_published_though_the_failure_of_an_older_one_is_dismissed_after_it_was_built(
+    desk: Any, work: Any
+) -> None:
+    session = desk.start()
+    desk.end()
+    work.site_error = InvalidInput("The site refuses this record.", code="refused")
+    work.deliver()
+    store(desk, session)
+    work.deliver()
+    build_now(desk.backend, session)
+    assert session_now(desk, session).record.version == 2
+    lose_events(desk, *Topic)
+    assert dismiss_all(desk) == [Topic.RECORD_BUILT]
+    work.site_error = None
+    desk.forward(hours=1)
+    assert found(desk) == {"unpublished_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert work.published == {session.id: 2}
+
+
+def test_a_build_publishes_its_record_though_the_failure_of_an_older_one_was_dismissed_before(
+    desk: Any, work: Any
+) -> None:
+    session = desk.start()
+    desk.end()
+    work.site_error = InvalidInput("The site refuses this record.", code="refused")
+    work.deliver()
+    store(desk, session)
+    work.deliver()
+    build_now(desk.backend, session)
+    lose_events(desk, *Topic)
+    dismiss_all(desk)
+    work.site_error = None
+    build_now(desk.backend, session)
+    work.deliver()
+    assert work.published == {session.id: 2}
+
+
+def test_a_failure_to_publish_that_does_not_say_its_version_hides_none(desk: Any, work: Any) -> None:
+    session = desk.start()
+    desk.end()
+    work.deliver()
+    current = desk.backend.catalog.get(Session, session.key)
+    current.document.record = current.document.record.model_copy(update={"published_version": None})
+    desk.backend.catalog.update(current.document, current.revision)
+    desk.backend.events.publish(Event(type=Topic.RECORD_BUILT, key=session.id, at=desk.now))
+    give_up(desk, Topic.RECORD_BUILT)
+    assert dismiss_all(desk) == [Topic.RECORD_BUILT]
+    desk.forward(hours=1)
+    assert found(desk) == {"unpublished_records": 1}
+
+
+def test_the_next_change_is_followed_where_no_build_had_begun_with_the_one_that_was_dismissed(
+    desk: Any, work: Any
+) -> None:
+    session = recorded_and_changed(desk, work)
+    desk.forward(hours=1)
+    give_up(desk, Topic.SESSION_CHANGED)
+    assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
+    store(desk, session, "next.dm3")
+    work.deliver()
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(hours=1)
+    assert found(desk) == {"outdated_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).record.version == 2
+
+
+def test_what_gave_up_before_a_build_began_is_begun_once_more_and_then_left_alone(
+    desk: Any, work: Any, broken: Any
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "check_record", lambda xml: None)
+        recorded_and_changed(desk, work)
+    desk.forward(hours=1)
+    give_up(desk, Topic.SESSION_CHANGED)
+    dismiss_all(desk)
+    desk.forward(hours=1)
+    assert found(desk) == {"outdated_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
+    assert_left_alone(desk, work)
+
+
+def test_a_first_record_that_gave_up_before_its_build_began_stays_dismissed_until_something_changes(
+    desk: Any, work: Any
+) -> None:
+    session = desk.start()
+    desk.end()
+    while desk.edition.events.state():
+        give_up(desk, Topic.SESSION_ENDED)
+        dismiss_all(desk)
+        desk.forward(hours=3)
+    assert_left_alone(desk, work)
+    tell_session(desk.backend, session.id)
+    lose_events(desk, Topic.SESSION_CHANGED)
+    desk.forward(hours=1)
+    assert found(desk) == {"missing_records": 1}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_change_between_a_failure_and_its_dismissal_is_followed(
+    desk: Any, work: Any, broken: Any, begun: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "check_record", lambda xml: None)
+        session = recorded_and_changed(desk, work)
+    desk.forward(hours=1)
+    work.deliver()
+    desk.forward(hours=1)
+    store(desk, session, "next.dm3")
+    work.deliver()
+    lose_events(desk, Topic.SESSION_CHANGED)
+    if begun:
+        assert desk.cut_at(lambda backend: build_now(backend, session), 1, after=True)
+        changes = session_now(desk, session).changes
+        assert changes.asked == changes.started > changes.covered
+    assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
+    broken.undo()
+    desk.forward(hours=1)
+    assert found(desk) == {"outdated_records": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert session_now(desk, session).record.version == 2
+
+
+def test_a_change_after_a_dismissal_is_followed_also_where_its_build_had_begun(
+    desk: Any, work: Any, broken: Any
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "check_record", lambda xml: None)
+        session = recorded_and_changed(desk, work)
+    desk.forward(hours=1)
+    work.deliver()
+    assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
+    store(desk, session, "next.dm3")
+    work.deliver()
+    lose_events(desk, Topic.SESSION_CHANGED)
+    assert desk.cut_at(lambda backend: build_now(backend, session), 1, after=True)
+    changes = session_now(desk, session).changes
+    assert changes.asked == changes.started > changes.covered
+    desk.forward(hours=1)
+    assert found(desk) == {"outdated_records": 1}
+
+
+def test_an_end_between_a_failure_and_its_dismissal_is_followed(desk: Any, work: Any, broken: Any) -> None:
+    session = desk.start()
+    desk.end()
+    work.deliver()
+    lose_events(desk, *Topic)
+    desk.forward(hours=1)
+    sessions.resume_session(desk.backend, desk.caller, session.id, at=desk.now, sent=desk.now)
+    desk.forward(hours=1)
+    desk.end()
+    lose_events(desk, *Topic)
+    assert dismiss_all(desk) == [Topic.SESSION_ENDED]
+    desk.forward(hours=3)
+    assert found(desk) == {"missing_records": 1}
+
+
+def test_a_version_between_a_failure_and_its_dismissal_is_read(desk: Any, work: Any) -> None:
+    session = desk.start()
+    key = note_version(desk, session)
+    desk.forward(minutes=20)
+    assert found(desk) == {"unread_files": 1}
+    desk.forward(seconds=3)
+    give_up(desk, Topic.OBJECT_CHANGED)
+    desk.forward(seconds=1)
+    note_version(desk, session)
+    assert dismiss_all(desk) == [Topic.OBJECT_CHANGED]
+    desk.forward(minutes=20)
+    assert found(desk) == {"unread_files": 1}
+    desk.forward(seconds=3)
+    work.deliver()
+    assert file(desk, key).status is FileStatus.EXTRACTED

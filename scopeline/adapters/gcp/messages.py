@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -164,7 +165,19 @@ def _own_event(body: bytes) -> Event:
         _refuse(f"a key of {length:,} bytes ({event.key[:50]!r}...)", f"up to {LONGEST_KEY:,} bytes, with %-escapes")
     if event.type in NOTIFICATION_TOPICS.values() and "generation" in event.data:
         _check(_Version, event.data, f"a generation from 0 to {LARGEST_INTEGER:,}")
+    for number in _numbers(event.data):
+        # NaN and 1e999 pass the parser, and are no JSON.
+        if not (math.isfinite(number) if isinstance(number, float) else -LARGEST_INTEGER <= number <= LARGEST_INTEGER):
+            _refuse(f"the number {str(number)[:50]} in data", f"finite ones, whole ones up to {LARGEST_INTEGER:,}")
     return event
+
+
+def _numbers(value: object) -> Iterator[int | float]:
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
 
 
 # --------------------------------------------------------------------------------------------------------- the forms

@@ -80,11 +80,13 @@ class ParkedWork:
 
     def holds(self, *events: Event) -> bool:
         """Whether a delivery that asks for the same as one of the events (of one key) is parked, or was dismissed."""
+        return self.is_parked(*events) or is_dismissed(self._backend, *events)
+
+    def is_parked(self, *events: Event) -> bool:
+        """Whether a delivery that asks for the same as one of the events (of one key) is parked now."""
         if self._known is None:
             self._known = defaultdict(list)
             for parked in self._backend.events.parked():
                 self._known[parked.event.type, parked.event.key].append(parked.event)
         known = self._known
-        if any(event.answers(parked) for event in events for parked in known.get((event.type, event.key), ())):
-            return True
-        return is_dismissed(self._backend, *events)
+        return any(event.answers(parked) for event in events for parked in known.get((event.type, event.key), ()))

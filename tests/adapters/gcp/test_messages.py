@@ -146,6 +146,12 @@ class TestRequests:
 
 
 class TestEvents:
+    @pytest.mark.parametrize("number", [0, -1.5, 1e300, 2**63 - 1, -(2**63 - 1), True])
+    def test_a_number_that_every_store_can_take_passes(self, number: float) -> None:
+        event = to_event(own_event(data={"a": [{"b": number}]}))
+        assert event is not None
+        assert event.data == {"a": [{"b": number}]}
+
     @pytest.mark.parametrize("key", ["k" * 1024, "é" * 170])
     def test_a_key_that_firestore_can_take_passes(self, key: str) -> None:
         message = own_event(key=key)
@@ -215,6 +221,7 @@ class TestEvents:
             PushedMessage("1", b"{}", {"eventType": "OBJECT_EATEN", "payloadFormat": "JSON_API_V1"}, NOON),
             PushedMessage("1", b"{}", {"eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE"}, NOON),
             notification("OBJECT_FINALIZE", {**OBJECT, "generation": "newest"}),
+            PushedMessage("1", json.dumps(EVENT.to_json()).replace(json.dumps("µ"), "1e999").encode(), {}, NOON),
             *OUT_OF_RANGE.values(),
         ],
     )
@@ -256,6 +263,16 @@ class TestAnything:
     @example(b'{"message": {"messageId": "1", "publishTime": 1e400}}')
     def test_any_body_is_a_message_or_refused(self, body: bytes) -> None:
         self.check({}, body)
+
+    @given(st.dictionaries(st.text(), ANY_JSON, min_size=1))
+    def test_any_data_can_be_told_as_json_or_are_refused(self, data: dict[str, Any]) -> None:
+        try:
+            event = to_event(own_event(data=data))
+        except InvalidInput as error:
+            assert error.code == "bad_message"  # noqa: PT017 (anything else is let through)
+        else:
+            assert event is not None
+            json.dumps(event.data, allow_nan=False)
 
     @given(MESSAGES)
     def test_any_push_is_an_event_or_refused(self, message: Any) -> None:
