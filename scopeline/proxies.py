@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-OWN_ADDRESSES = ("localhost", "127.0.0.1", "::1")
-# Programs read either; the standard library, requests and gRPC prefer the first.
+# Some libraries compare what stands in an address with its brackets, others without.
+OWN_ADDRESSES = ("localhost", "127.0.0.1", "::1", "[::1]")
+# Programs read either.
 VARIABLES = ("no_proxy", "NO_PROXY")
 
 
@@ -14,9 +15,9 @@ def bypass_proxies_on_this_machine(environment: MutableMapping[str, str]) -> Non
 
     What the environment says already stays. It matters where `http_proxy` is set.
     """
-    known = next((environment[name] for name in VARIABLES if environment.get(name)), "")
-    if known.strip() == "*":
-        return
+    known = ",".join(environment.get(name, "") for name in VARIABLES)
     named = [entry.strip() for entry in known.split(",") if entry.strip()]
-    wanted = ",".join([*named, *(own for own in OWN_ADDRESSES if own not in named)])
+    if "*" in named:
+        return
+    wanted = ",".join(dict.fromkeys([*named, *OWN_ADDRESSES]))
     environment.update(dict.fromkeys(VARIABLES, wanted))

@@ -32,7 +32,7 @@ _BEFORE_COLON = r"(?:(?!%[23]F|%3A)[^\s/?#:\[\"'<>\\])*+"
 _BEHIND_COLON = r"(?:[^\s\"'<>]|[\"'<>](?![\s,:;)\]}>/\\]|$))"  # also quotes that end nothing
 _LOGIN = (
     rf"(?:{_BEFORE_COLON}(?::|%3A)(?!{_PORT})(?:(?!{_SCHEME}){_BEHIND_COLON})+"
-    r"|(?:(?!%2F)[^\s/?#,\"'<>\\])+)(?=@|%40)"
+    r"|(?:(?!%2F)[^\s/?#\"'<>\\])+)(?=@|%40)"
 )
 
 # What is called a secret: everything in quotes to their end, also in JSON that is inside JSON; else the next word.
@@ -46,9 +46,6 @@ _QUOTED = (
 )
 # No secrets: there is no value.
 _NO_VALUE = r"(?:none|null|true|false)(?:[\s,;)\]}&]|$)|[,;)\]}]+(?:\s|$)"
-
-# The lines of a private key in PEM: to its end or, where that is missing, as far as there may be lines of one.
-_KEY_LINES = r"(?:(?:(?!-----(?:BEGIN|END))[\s\S])++(?=-----END)|(?:(?!-----END)[A-Za-z0-9_\s+/=\\:,\"'-])+)"
 
 _TOKEN = re.compile(r"sl_[A-Za-z0-9]{1,}_[A-Za-z0-9_-]{8,}", re.IGNORECASE)
 _WHOLE: tuple[re.Pattern[str], ...] = (
@@ -71,7 +68,8 @@ _WHOLE: tuple[re.Pattern[str], ...] = (
     re.compile(rf"({_X}(?:Signature|Credential|Security(?:-|%2D)Token){_IS}){_VALUE}", re.IGNORECASE),
     re.compile(rf"({_SCHEME}){_LOGIN}", re.IGNORECASE),
     re.compile(rf"({_CALLED}{_IS})(?:{_QUOTED}|(?!{_NO_VALUE}){_VALUE})", re.IGNORECASE),
-    re.compile(rf"(-----BEGIN [A-Z0-9 ]{{0,40}}PRIVATE KEY-----){_KEY_LINES}"),
+    # Where a private key's end is missing, nothing tells how far it goes.
+    re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)(?:(?!-----END)[\s\S])++"),
     # Tokens in OAuth's answers and in settings.
     re.compile(rf"(\b(?:(?:access|refresh|id)_token|SCOPELINE_\w{{0,40}}TOKEN){_IS}){_END}+", re.IGNORECASE),
 )

@@ -210,7 +210,6 @@ def test_a_secret_at_the_end_of_what_is_looked_at_is_masked() -> None:
         '{"secret":null,"password":false}',
         '{\\"password\\": \\"\\", \\"user\\": \\"ada\\"}',
         "x(password=, secret=None, passphrase=(None))",
-        "see http://a.example,joe@example.org",
         "https://lab.test:8080?x=y@z",
         "url=https%3A%2F%2Fhost%3A8080%2Fa%40b",
         "http:\\/\\/host:8080\\/a@b",
@@ -234,7 +233,6 @@ def test_what_is_no_secret_stays(text: str) -> None:
         ('{"a":"http://u:p@h","b":"ada@lab.test"}', '{"a":"http://***@h","b":"ada@lab.test"}'),
         ('{"password": "a\\"b", "n": 1}', '{"password": "***", "n": 1}'),
         ('{\\"password\\": \\"a\\\\\\"b\\", \\"n\\": 1}', '{\\"password\\": \\"***\\", \\"n\\": 1}'),
-        ("no -----BEGIN PRIVATE KEY----- found. It is", "no -----BEGIN PRIVATE KEY-----***. It is"),
         ("x(password='a b', n=1)", "x(password='***', n=1)"),
         ("password=a&b=c", "password=***&b=c"),
         (

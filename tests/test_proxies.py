@@ -9,7 +9,7 @@ import requests
 
 from scopeline.proxies import bypass_proxies_on_this_machine
 
-OWN = "localhost,127.0.0.1,::1"
+OWN = "localhost,127.0.0.1,::1,[::1]"
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ OWN = "localhost,127.0.0.1,::1"
         ({"no_proxy": ""}, OWN),
         ({"no_proxy": "store.example, .lab.example"}, f"store.example,.lab.example,{OWN}"),
         ({"NO_PROXY": "store.example"}, f"store.example,{OWN}"),
-        ({"no_proxy": "one.example", "NO_PROXY": "other.example"}, f"one.example,{OWN}"),
-        ({"no_proxy": "127.0.0.1"}, "127.0.0.1,localhost,::1"),
+        ({"no_proxy": "one.example", "NO_PROXY": "other.example"}, f"one.example,other.example,{OWN}"),
+        ({"no_proxy": "127.0.0.1"}, "127.0.0.1,localhost,::1,[::1]"),
     ],
 )
 def test_own_addresses_are_added_to_what_is_exempt(given: dict[str, str], wanted: str) -> None:
@@ -36,7 +36,7 @@ def test_no_proxy_for_anything_stays_so() -> None:
     assert environment == {"no_proxy": "*"}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:4443", "localhost:80", "127.0.0.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1:4443", "localhost:80", "127.0.0.1", "[::1]:80"])
 def test_libraries_follow_it(host: str) -> None:
     environment = {"http_proxy": "http://proxy.example:3128"}
     bypass_proxies_on_this_machine(environment)

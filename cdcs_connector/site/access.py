@@ -30,7 +30,8 @@ def readable(user: Any) -> QuerySet[PublishedRecord]:
 
 def record_of(user: Any, session: str) -> PublishedRecord | None:
     """The session's record, or None where none is published. Raises PermissionDenied."""
-    record: PublishedRecord | None = readable(user).filter(pk=session).first()
+    # With its CDCS record at once: it may be withdrawn before that is asked for.
+    record: PublishedRecord | None = readable(user).select_related("data").filter(pk=session).first()
     if record is None and PublishedRecord.objects.filter(pk=session).exists():
         raise PermissionDenied(f"Record {session} is not open to you.")
     return record

@@ -242,8 +242,10 @@ def _answers(url: str) -> bool:
 
 def _is_there(address: str) -> bool:
     """Whether an HTTP server answers there, whatever it says."""
+    # A proxy would answer for what is not there.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(address if "://" in address else f"http://{address}/", timeout=PROBE_SECONDS):
+        with direct.open(address if "://" in address else f"http://{address}/", timeout=PROBE_SECONDS):
             return True
     except urllib.error.HTTPError as error:
         error.close()

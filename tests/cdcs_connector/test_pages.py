@@ -113,6 +113,23 @@ def test_a_record_that_is_withdrawn_while_it_is_read_is_not_there(
     assert (statuses, answer.status_code) == ([204], 404)
 
 
+def test_a_record_comes_with_all_that_its_pages_ask_of_it(put: Any, samples: Any, session_id: str) -> None:
+    """It may be withdrawn before a second question."""
+    from django.contrib.auth.models import AnonymousUser
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from cdcs_connector.site import access
+
+    put(session_id, samples.record_xml(3, session=session_id))
+    found = access.record_of(AnonymousUser(), session_id)
+    assert found is not None
+    with CaptureQueriesContext(connection) as asked:
+        assert found.data.file.name.endswith(f"{session_id}.xml")
+        assert found.data.template_id
+    assert len(asked) == 0
+
+
 @pytest.mark.parametrize("path", ["/", "/explore/", "/record/20181129-titanx-k4m7pa", "/data?id=1"])
 def test_strangers_are_asked_to_sign_in(browser: Any, closed_to_strangers: None, path: str) -> None:
     from urllib.parse import quote

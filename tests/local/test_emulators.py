@@ -159,6 +159,21 @@ def test_those_that_do_not_answer_are_named_by_their_variables() -> None:
         serving.join()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "127.0.0.2"])
+def test_an_answer_of_the_networks_proxy_is_none_of_theirs(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = f"{host}:{unused_port('127.0.0.1')}"
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as proxy:
+        serving = threading.Thread(target=proxy.serve_forever)
+        serving.start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        found = local.Emulators(storage=f"http://{gone}", firestore=gone, pubsub=gone)
+        assert len(found.silent()) == 3
+        proxy.shutdown()
+        serving.join()
+
+
 def test_missing_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EmulatorsMissing, match="java") as missing:
