@@ -362,6 +362,9 @@ class Events(Protocol):
     def discard(self, parked_id: str) -> bool:
         """Forget a parked delivery; False where there is none of that id."""
 
+    def check_reachable(self) -> None:
+        """Return where events can be published now, as far as asking tells; else raise what publishing would."""
+
     def maintain(self, on_parked: OnParked) -> None:
         """Do what cannot be done while an event is delivered: release what is due, park what nobody answered for.
 

@@ -28,7 +28,7 @@ from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 
-from scopeline.domain.errors import ScopelineError
+from scopeline.domain.errors import InvalidInput, ScopelineError
 from scopeline.local.child import bound_command, end_child
 from scopeline.local.storage_emulator import EmulatorFailed, EmulatorsMissing, storage_binary
 from scopeline.local.unused_ports import unused_port
@@ -108,12 +108,17 @@ class Programs:
 
 
 def running_emulators() -> Emulators | None:
-    """The emulators that the environment names; None where it does not name all three."""
-    storage, firestore, pubsub = (
-        os.environ.get(name, "") for name in (STORAGE_VARIABLE, FIRESTORE_VARIABLE, PUBSUB_VARIABLE)
-    )
-    if not (storage and firestore and pubsub):
+    """The emulators that the environment names; None where it names none. Raises InvalidInput where it names some."""
+    names = (STORAGE_VARIABLE, FIRESTORE_VARIABLE, PUBSUB_VARIABLE)
+    storage, firestore, pubsub = (os.environ.get(name, "") for name in names)
+    if not (storage or firestore or pubsub):
         return None
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise InvalidInput(
+            f"The environment names some emulators and not {' and '.join(missing)}. Expected all three or none: set "
+            "what `scripts/emulators` prints, or unset the others.",
+            code="bad_setting",
+        )
     return Emulators(storage=storage, firestore=firestore, pubsub=pubsub)
 
 

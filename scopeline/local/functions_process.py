@@ -155,8 +155,9 @@ class FunctionProcess:
         """The last of its words since its start that may be a reason, and where all are."""
         with self.log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_begins, end - LAST_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
+            begins = log.seek(max(self._log_begins, end - LAST_BYTES))
+            # Where it begins in the midst of a line, that one is no word of its own.
+            lines = log.read().decode(errors="replace").splitlines()[begins > self._log_begins :]
         told = [words for words in map(_complaint, lines) if words]
         return f"{told[-1].rstrip('.') if told else 'it said nothing of it'}. See {self.log}."
 

@@ -31,7 +31,7 @@ class StoreProbes:
             "catalog": lambda: backend.catalog.count(INSTRUMENTS),
             "store of original files": lambda: _ask_objects(backend.raw),
             "store of records and pictures": lambda: _ask_objects(backend.derived),
-            "queue of events": lambda: next(iter(backend.events.parked()), None),
+            "queue of events": backend.events.check_reachable,
         }
         self._lock = threading.Lock()
         self._under_way: dict[str, Future[None]] = {}

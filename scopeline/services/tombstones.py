@@ -17,8 +17,8 @@ class SessionErased(NotFound):
     status = 410
 
     def __init__(self, session: str, at: datetime | None = None) -> None:
-        when = f" on {at.day} {at:%B %Y} at {at:%H:%M} UTC" if at else ""
-        super().__init__(f"Session {session} was erased{when}. Send nothing more of it.")
+        done = f"was erased on {at.day} {at:%B %Y} at {at:%H:%M} UTC" if at else "is being erased"
+        super().__init__(f"Session {session} {done}. Send nothing more of it.")
         self.session = session
         self.at = at
 
@@ -32,14 +32,14 @@ def find_tombstone(backend: Backend, session_id: str) -> Tombstone | None:
 def session_erased(backend: Backend, session_id: str) -> SessionErased:
     """The error for a session that is known to be erased, with when that was."""
     tombstone = find_tombstone(backend, session_id)
-    return SessionErased(session_id, _when(tombstone) if tombstone else None)
+    return SessionErased(session_id, tombstone.erased_at if tombstone else None)
 
 
 def refuse_erased(backend: Backend, session_id: str) -> None:
     """Raise SessionErased where the session is erased."""
     tombstone = find_tombstone(backend, session_id)
     if tombstone is not None:
-        raise SessionErased(session_id, _when(tombstone))
+        raise SessionErased(session_id, tombstone.erased_at)
 
 
 def refuse_erased_object(backend: Backend, name: str) -> None:
@@ -56,8 +56,3 @@ def erased_session_of(backend: Backend, name: str) -> str | None:
         return session_id
     mark = backend.catalog.get(ErasedFile, f"erased_files/{names.file_id(backend.raw.bucket, name)}")
     return mark.document.session if mark else None
-
-
-def _when(tombstone: Tombstone) -> datetime:
-    """When nothing of the session was left; until then, when it was asked for."""
-    return tombstone.erased_at or tombstone.at

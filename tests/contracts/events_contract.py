@@ -66,6 +66,9 @@ class EventsContract:
         assert seen.events == [event]
         assert deliveries.deliver(seen.handlers()) == 0
 
+    def test_who_asks_whether_it_can_be_reached_hears_no_error(self, deliveries: Deliveries) -> None:
+        deliveries.events.check_reachable()
+
     def test_each_topic_goes_to_its_own_handler(self, deliveries: Deliveries) -> None:
         recorders = {topic: Recorder() for topic in Topic}
         for topic in Topic:

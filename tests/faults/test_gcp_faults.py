@@ -316,6 +316,7 @@ FIRESTORE_CALLS: dict[str, Callable[[GoogleDeliveries], object]] = {
 }
 PUBSUB_CALLS: dict[str, Callable[[GoogleDeliveries], object]] = {
     "publish": lambda cloud: cloud.events.publish(changed(cloud)),
+    "reachable": lambda cloud: cloud.events.check_reachable(),
     "pull": lambda cloud: cloud.events.pubsub.dead_letters(BUILD),
     "acknowledge": lambda cloud: cloud.events.pubsub.acknowledge(
         BUILD, DeadLetter("an id", PushedMessage("1", b"", {}, cloud.now()))

@@ -406,6 +406,12 @@ def test_a_function_that_cannot_start_is_told_with_its_last_words(tmp_path: Path
         process.wait_until_ready()
 
 
+def test_the_end_of_a_line_is_no_reason_why_a_function_ended(tmp_path: Path) -> None:
+    process = FunctionProcess("nothing", "127.0.0.1", free_port(), {}, tmp_path / "nothing.log")
+    process.log.write_text(json.dumps({"severity": "INFO", "message": "Read file " + "a" * 100_000}) + "\n")
+    assert process._last_words().startswith("it said nothing of it.")
+
+
 def test_what_is_not_named_has_names_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scopeline.local.cloud_settings.default_data_folder", lambda: tmp_path)
     named = with_names(Settings())

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from running import PATIENCE, living, wait_for
 
+from scopeline.domain.errors import InvalidInput
 from scopeline.local import emulators as local
 from scopeline.local.storage_emulator import (
     BUILDING,
@@ -142,6 +143,11 @@ def test_running_ones_are_those_of_the_environment(monkeypatch: pytest.MonkeyPat
     assert found == local.Emulators(storage="http://s:1", firestore="f:2", pubsub="p:3")
     assert found.environment() == dict(zip(NAMES, ("http://s:1", "f:2", "p:3"), strict=True))
     monkeypatch.delenv(NAMES[1])
+    with pytest.raises(InvalidInput, match=NAMES[1]) as refused:
+        local.running_emulators()
+    assert refused.value.code == "bad_setting"
+    monkeypatch.setenv(NAMES[0], "")
+    monkeypatch.delenv(NAMES[2])
     assert local.running_emulators() is None
 
 

@@ -65,7 +65,7 @@ def let_go() -> Iterator[threading.Event]:
         ("catalog", "count", "the catalog"),
         ("raw", "stat", "the store of original files"),
         ("derived", "check_writable", "the store of records and pictures"),
-        ("events", "parked", "the queue of events"),
+        ("events", "check_reachable", "the queue of events"),
     ],
 )
 def test_a_store_that_does_not_answer_in_time_is_named_and_not_waited_for(
@@ -85,7 +85,7 @@ def test_what_a_store_answers_is_told_though_another_one_is_silent(desk: Any, le
     assert refused.value.code == "disk_full"
 
 
-PORTS = {"catalog": "count", "raw": "stat", "derived": "check_writable", "events": "parked"}
+PORTS = {"catalog": "count", "raw": "stat", "derived": "check_writable", "events": "check_reachable"}
 
 
 def test_of_many_calls_each_silent_port_holds_one_thread(desk: Any, let_go: threading.Event) -> None:

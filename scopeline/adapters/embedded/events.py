@@ -102,6 +102,11 @@ class EmbeddedEvents:
             else:
                 transaction.after_commit.append(lambda: self.database.arrivals.announce(event.type))
 
+    def check_reachable(self) -> None:
+        """See the port."""
+        with self.database.reading("Asking the queue") as connection:
+            connection.execute("SELECT 1 FROM deliveries LIMIT 1").fetchone()
+
     def parked(self, *, since: datetime | None = None) -> Iterable[Parked]:
         """See the port."""
         with self.database.reading("Reading what is parked") as connection:

@@ -82,6 +82,10 @@ class GoogleEvents:
         attributes["accepted"] = utc_text(message.accepted)
         self.timers.add(failure_id(message), Outgoing(message.data, {**attributes, "type": event.type}), due)
 
+    def check_reachable(self) -> None:
+        """See the port."""
+        self.pubsub.check_reachable()
+
     def parked(self, *, since: datetime | None = None) -> Iterator[Parked]:
         """See the port."""
         return (failure.to_parked() for failure in self.failures.parked(since))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import NotFound, PermissionDenied
 
 from scopeline.adapters.gcp.calls import CALL_SECONDS, RETRY, TOTAL_SECONDS, google_problems
 from scopeline.adapters.gcp.messages import Outgoing, PushedMessage
-from scopeline.adapters.gcp.topics import Flow
+from scopeline.adapters.gcp.topics import EXTRACT, Flow
 from scopeline.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class PubSub:
         with _pubsub_problems(f"Publishing to {topic}"):
             answer = self._publisher.publish(topic, message.data, retry=RETRY, timeout=CALL_SECONDS, **attributes)
             answer.result(timeout=TOTAL_SECONDS)
+
+    def check_reachable(self) -> None:
+        """Ask for a topic. Who may not know of it gets an answer, too: publishing needs another right."""
+        topic = self._publisher.topic_path(self._project, EXTRACT.topic(self._prefix))
+        with _pubsub_problems(f"Asking for {topic}"), suppress(PermissionDenied):
+            self._publisher.get_topic(topic=topic, retry=RETRY, timeout=CALL_SECONDS)
 
     def dead_letters(self, flow: Flow) -> list[DeadLetter]:
         """Some of what gave up; empty where nothing is there now."""
