@@ -114,6 +114,7 @@ GRPC_CALLS: dict[str, Callable[[Cloud], object]] = {
     ),
     "events.coalesce": lambda cloud: cloud.events.coalesce(cloud.event(), WINDOW),
     "events.postpone": lambda cloud: cloud.events.postpone(cloud.event(), cloud.joined, cloud.deliveries.now()),
+    "events.check_reachable": lambda cloud: cloud.events.check_reachable(),
     "events.parked": lambda cloud: list(cloud.events.parked()),
     "events.replay": lambda cloud: cloud.events.replay(cloud.parked),
     "events.discard": lambda cloud: cloud.events.discard(cloud.parked),
