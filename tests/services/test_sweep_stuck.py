@@ -303,6 +303,13 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield patch
 
 
+def changed_before_it_broke(desk: Any, work: Any) -> Session:
+    """As `recorded_and_changed`, though `broken` holds from then on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "check_record", lambda xml: None)
+        return recorded_and_changed(desk, work)
+
+
 def test_a_first_record_that_was_dismissed_is_built_again_only_where_something_changed(
     desk: Any, work: Any, broken: Any
 ) -> None:
@@ -340,9 +347,7 @@ def test_a_first_record_that_was_dismissed_is_built_after_another_end(desk: Any,
 
 
 def test_a_change_that_was_dismissed_is_left_alone_until_the_next_change(desk: Any, work: Any, broken: Any) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "check_record", lambda xml: None)
-        session = recorded_and_changed(desk, work)
+    session = changed_before_it_broke(desk, work)
     desk.forward(hours=1)
     work.deliver()
     assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
@@ -480,9 +485,7 @@ def test_the_next_change_is_followed_where_no_build_had_begun_with_the_one_that_
 def test_what_gave_up_before_a_build_began_is_begun_once_more_and_then_left_alone(
     desk: Any, work: Any, broken: Any
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "check_record", lambda xml: None)
-        recorded_and_changed(desk, work)
+    changed_before_it_broke(desk, work)
     desk.forward(hours=1)
     give_up(desk, Topic.SESSION_CHANGED)
     dismiss_all(desk)
@@ -514,9 +517,7 @@ def test_a_first_record_that_gave_up_before_its_build_began_stays_dismissed_unti
 def test_a_change_between_a_failure_and_its_dismissal_is_followed(
     desk: Any, work: Any, broken: Any, begun: bool
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "check_record", lambda xml: None)
-        session = recorded_and_changed(desk, work)
+    session = changed_before_it_broke(desk, work)
     desk.forward(hours=1)
     work.deliver()
     desk.forward(hours=1)
@@ -539,9 +540,7 @@ def test_a_change_between_a_failure_and_its_dismissal_is_followed(
 def test_a_change_after_a_dismissal_is_followed_also_where_its_build_had_begun(
     desk: Any, work: Any, broken: Any
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "check_record", lambda xml: None)
-        session = recorded_and_changed(desk, work)
+    session = changed_before_it_broke(desk, work)
     desk.forward(hours=1)
     work.deliver()
     assert dismiss_all(desk) == [Topic.SESSION_CHANGED]
